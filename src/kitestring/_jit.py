@@ -1,0 +1,112 @@
+"""How every numba kernel of the package is compiled and cached.
+
+numba looks at a kernel's own file only when it decides whether a cached
+compilation is still valid: a kernel that calls one in another file would keep
+the old code after that file changed. So the cache lies in a folder named by a
+hash of every kernel source in the package and of numba's version, and any
+change of a kernel moves all of them to a new folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+
+_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
+_PACKAGE = Path(__file__).parent
+_KEPT_FOLDERS = 4
+_IMPORTED = re.compile(rb"^from kitestring\.([\w.]+) import", re.MULTILINE)
+
+
+def _cache_root() -> Path:
+    """Return the folder that holds the caches of all versions."""
+    chosen = os.environ.get("KITESTRING_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home()))
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return base / "kitestring"
+
+
+def sources_digest(package: Path = _PACKAGE) -> str:
+    """Return a hash of all sources that kernels come from, and of numba's version.
+
+    These are the files that define kernels and those that they import from:
+    a constant of another module is compiled in as it was.
+    """
+    makers = [p for p in package.rglob("*.py") if b"_jit import" in p.read_bytes()]
+    used = {
+        package.joinpath(*module.decode().split(".")).with_suffix(".py")
+        for path in makers
+        for module in _IMPORTED.findall(path.read_bytes())
+    }
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted({*makers, *(p for p in used if p.exists())}):
+        digest.update(path.relative_to(package).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def cache_folder() -> Path | None:
+    """Return the cache folder of this state of the sources; older ones are removed.
+
+    None where it cannot be written, as in a read-only home.
+    """
+    root = _cache_root()
+    folder = root / f"kernels-{sources_digest()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        _remove_old(root)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return None
+    return folder
+
+
+def _remove_old(root: Path) -> None:
+    import shutil
+
+    folders = sorted(root.glob("kernels-*"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for folder in folders[_KEPT_FOLDERS:]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def kernel(**options: Any) -> Callable[[_Kernel], _Kernel]:
+    """Compile a function with numba, cached as this module's docstring says.
+
+    Parameters
+    ----------
+    **options
+        Passed to `numba.njit` (``parallel``, ``fastmath`` ...). ``nogil`` and
+        ``error_model="numpy"`` are set unless given.
+    """
+    settings = {"nogil": True, "error_model": "numpy"} | options
+
+    def compile_later(function: _Kernel) -> _Kernel:
+        folder = cache_folder()
+        if folder is None:  # numba's own choice, beside the sources, would miss changed callees
+            return cast(_Kernel, numba.njit(**settings)(function))
+        saved = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(folder)
+        try:
+            try:
+                return cast(_Kernel, numba.njit(cache=True, **settings)(function))
+            except RuntimeError:  # no folder can be written
+                return cast(_Kernel, numba.njit(**settings)(function))
+        finally:
+            numba.config.CACHE_DIR = saved
+
+    return compile_later

@@ -1,0 +1,29 @@
+"""Writes files whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_atomically(path: str | Path, text: str) -> None:
+    """Write UTF-8 text to a temporary file beside `path`, then rename it.
+
+    Who reads `path` meanwhile, or after a crash, finds the old file or the new
+    one, never a part of either.
+
+    Raises
+    ------
+    OSError
+        Where the folder is missing or cannot be written.
+    """
+    final = Path(path)
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(final)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Corrections: clocks, instrument, media and quasar referencing."""

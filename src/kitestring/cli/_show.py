@@ -1,0 +1,80 @@
+"""What commands share: data to stdout, progress and notes to stderr."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from kitestring.session.run import Progress as Tell
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def progress() -> Iterator[Tell]:
+    """Show what is going on as a bar, or as lines where nobody looks at a terminal."""
+    if not err.is_terminal:
+        yield _Lines()
+        return
+    bar = Progress(
+        TextColumn("{task.description:28}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeElapsedColumn(),
+        console=err,
+    )
+    with bar:
+        tasks: dict[str, Any] = {}
+
+        def tell(what: str, fraction: float) -> None:
+            stage = what.split(" ", 1)[0]
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=1.0)
+            bar.update(tasks[stage], completed=fraction, description=what)
+
+        yield tell
+
+
+class _Lines:
+    """Tell each stage once when it begins and once when it is done."""
+
+    def __init__(self) -> None:
+        self.begun: dict[str, float] = {}
+        self.done: set[str] = set()
+
+    def __call__(self, what: str, fraction: float) -> None:
+        stage = what.split(" ", 1)[0]
+        if stage not in self.begun:
+            self.begun[stage] = time.perf_counter()
+            err.print(f"{stage} ...")
+        elif fraction >= 1.0 and stage not in self.done:
+            self.done.add(stage)
+            err.print(f"{stage}: {time.perf_counter() - self.begun[stage]:.1f} s")
+
+
+def print_json(value: Any) -> None:
+    """Print plain values as JSON to stdout."""
+    print(json.dumps(value, indent=1, default=str))
+
+
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table for a terminal."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in header:
+        made.add_column(name, overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def told(summary: Mapping[str, Any]) -> str:
+    """Return a stage's figures as one line."""
+    return ", ".join(f"{name} {value}" for name, value in summary.items())

@@ -1,0 +1,62 @@
+"""kitestring predict."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def predict(
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="A source's name, an OEM file, or the directory of a session with a solution."
+        ),
+    ],
+    station: Annotated[
+        list[str], typer.Option("--station", "-s", help="A station's name; may be repeated.")
+    ],
+    start: Annotated[str, typer.Option(help="First epoch, UTC, such as 2026-01-01T16:00:00.")],
+    step: Annotated[float, typer.Option(min=1e-3, help="Seconds between epochs.")] = 600.0,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of epochs.")] = 7,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, all digits kept.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, all digits kept.")] = False,
+) -> None:
+    """Predict angles, range, Doppler, delay, rate and uvw of a target for stations and times."""
+    from kitestring.cli import _show
+    from kitestring.session.predictions import predict_for
+
+    found = predict_for(target, station, start, step, number)
+    if as_json:
+        _show.print_json({"target": found.target, "columns": found.columns()})
+        return
+    if csv:
+        print(found.to_csv(), end="")
+        return
+    columns = found.columns()
+    names = list(columns)
+    fixed = 5  # epoch, direction, Sun and Moon
+    _show.out.print(_rows(f"{found.target}", columns, names[:fixed]))
+    for one in found.stations:
+        mine = [n for n in names if n.startswith(f"{one.station} ")]
+        _show.out.print(_rows(one.station, columns, [names[0], *mine], len(one.station) + 1))
+    for pair in found.baselines:
+        name = "-".join(pair.baseline)
+        mine = [n for n in names if n.startswith(f"{name} ")]
+        _show.out.print(_rows(name, columns, [names[0], *mine], len(name) + 1))
+
+
+def _rows(title: str, columns: dict, names: list[str], cut: int = 0):  # type: ignore[type-arg, no-untyped-def]
+    from kitestring.cli import _show
+
+    def text(name: str, value: object) -> str:
+        if isinstance(value, str):
+            return value
+        if "(s)" in name or "(s/s)" in name or "doppler" in name:
+            return f"{value:.12e}"
+        return f"{value:.4f}"
+
+    rows = [[text(n, columns[n][k]) for n in names] for k in range(len(columns[names[0]]))]
+    header = [names[0], *(n[cut:] for n in names[1:])]
+    return _show.table(title, header, rows)

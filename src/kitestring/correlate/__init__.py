@@ -1,0 +1,1 @@
+"""Correlation: delay tracking and the FX engine."""

@@ -1,0 +1,226 @@
+"""What a correlation consists of, cut into chunks: the one interface of all engines.
+
+An engine is a function ``engine(plan, chunk) -> ChunkSums`` that depends on
+its two arguments and on nothing else. The CPU engine of this package is
+`kitestring.correlate.engine.correlate_chunk`; others (a GPU, a cluster, a live
+stream) take the same chunks and return the same sums.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kitestring.correlate.channels import Band, Matching, Products, match_channels
+from kitestring.errors import ConfigurationError
+from kitestring.model.polynomials import DelayModel
+from kitestring.model.time import Epoch
+from kitestring.recordings.types import Recording
+
+CHUNK_SAMPLES = 1 << 22
+"""Samples of all stations and channels together in a chunk: 16 MiB of float32."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A span of segments inside one integration: the unit of work.
+
+    Attributes
+    ----------
+    integration : int
+        Index of the integration that it belongs to.
+    first : int
+        Its first segment, counted from `Plan.start`.
+    segments : int
+        Number of segments.
+    """
+
+    integration: int
+    first: int
+    segments: int
+
+
+@dataclass(frozen=True)
+class ChunkSums:
+    """What an engine makes of a chunk.
+
+    Attributes
+    ----------
+    spectra : tuple of ndarray of complex128, one for each band, shape (pair, bin)
+        Sums over segments of X1 conj(X2), in the order of `Band.pairs`, bins
+        in ascending sky frequency, X the plain (unscaled) Fourier sum over a
+        segment with invalid samples as zeros.
+    counts : tuple of ndarray of float64, one for each band, shape (pair,)
+        Segments' worth of samples that were valid at both ends.
+    """
+
+    spectra: tuple[NDArray[np.complex128], ...]
+    counts: tuple[NDArray[np.float64], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is the same for all chunks of a correlation.
+
+    Segment m covers the labels ``start + m * segment`` to
+    ``start + (m + 1) * segment``; a label is the UTC at which a wavefront
+    passes the geocentre.
+
+    Attributes
+    ----------
+    recordings : tuple of Recording
+        One for each station; `Recording.read` is called from several threads.
+    model : DelayModel
+        Delays and clocks to remove.
+    start : Epoch, shape ()
+        Label of the first sample, UTC.
+    bins : int
+        Bins in a band.
+    segment : float
+        Length of a segment, s: bins / bandwidth.
+    baselines : tuple of (str, str)
+        Station pairs.
+    matching : Matching
+        Bands and what could not be matched.
+    chunks : tuple of Chunk
+        In order; chunk edges depend on the data's shape, never on how many
+        threads or workers there are.
+    """
+
+    recordings: tuple[Recording, ...]
+    model: DelayModel
+    start: Epoch
+    bins: int
+    segment: float
+    baselines: tuple[tuple[str, str], ...]
+    matching: Matching
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """The bands that are correlated."""
+        return self.matching.bands
+
+    def samples(self, station: int) -> int:
+        """Return how many samples a segment of a station has."""
+        return round(self.recordings[station].sample_rate * self.segment)
+
+
+class Engine(Protocol):
+    """What an engine must do."""
+
+    def __call__(self, plan: Plan, chunk: Chunk) -> ChunkSums:
+        """Return the sums of one chunk: the same bytes whenever and wherever it is run."""
+
+
+def make_plan(
+    recordings: Sequence[Recording],
+    model: DelayModel,
+    *,
+    bins: int,
+    start: Epoch,
+    stop: Epoch,
+    integration: float,
+    baselines: Sequence[tuple[str, str]] | None = None,
+    products: Products = "parallel",
+) -> Plan:
+    """Match channels, lay the segment grid and cut it into chunks.
+
+    The arguments are those of `kitestring.correlate.engine.correlate`.
+
+    Raises
+    ------
+    ConfigurationError
+        Where nothing can be correlated as asked; the message says why.
+    """
+    names = [r.station for r in recordings]
+    if baselines is None:
+        baselines = [(a, b) for i, a in enumerate(names) for b in names[i:]]
+    for name in sorted({n for pair in baselines for n in pair} - set(model.stations)):
+        raise ConfigurationError(
+            f"The delay model of scan {model.scan!r} has no station {name!r}.",
+            next_step=f"It has {', '.join(sorted(model.stations))}; name recordings alike.",
+        )
+    matching = match_channels(recordings, baselines, products)
+    segment = _segment(recordings, matching, bins)
+    start = start.to("utc")
+    span = float(stop.since(start))
+    total = int(np.floor(span / segment + 1e-6))
+    if total < 1:
+        raise ConfigurationError(
+            f"From {start.iso(6)} to {stop.iso(6)} there is no whole segment of {segment:.3g} s.",
+            next_step="Give a later stop or fewer bins.",
+        )
+    if round(integration / segment) < 1:
+        raise ConfigurationError(
+            f"An integration of {integration} s is shorter than half a segment of {segment:.3g} s.",
+            next_step="Integrate longer or ask for fewer bins.",
+        )
+    plan = Plan(
+        recordings=tuple(recordings),
+        model=model,
+        start=start,
+        bins=bins,
+        segment=segment,
+        baselines=tuple((a, b) for a, b in baselines),
+        matching=matching,
+        chunks=(),
+    )
+    return replace(plan, chunks=_chunks(plan, total, integration / segment))
+
+
+def _segment(recordings: Sequence[Recording], matching: Matching, bins: int) -> float:
+    """Return the length of a segment in seconds."""
+    if bins < 2:
+        raise ConfigurationError(f"{bins} bins are too few.", next_step="Ask for 2 or more.")
+    if not matching.bands:
+        listed = "; ".join(matching.unmatched[:8])
+        raise ConfigurationError(
+            f"No channel of any station can be correlated as asked: {listed}.",
+            next_step="Check sky frequencies, sidebands and polarisations of the recordings.",
+        )
+    widths = sorted({band.bandwidth for band in matching.bands})
+    if widths[-1] - widths[0] > 1e-9 * widths[-1]:
+        raise ConfigurationError(
+            f"Bands of different widths, {widths[0]} to {widths[-1]} Hz, need different segments.",
+            next_step="Correlate the channels of each width on their own.",
+        )
+    segment = bins / widths[0]
+    for recording in recordings:
+        samples = recording.sample_rate * segment
+        if abs(samples - round(samples)) > 1e-6:
+            raise ConfigurationError(
+                f"A segment of {segment} s is {samples} samples at {recording.station}.",
+                next_step="Choose another number of bins.",
+            )
+    return segment
+
+
+def _chunks(plan: Plan, total: int, each: float) -> tuple[Chunk, ...]:
+    """Cut `total` segments into chunks.
+
+    Integration k begins at the segment nearest to k x `each`, so that their
+    edges never drift from the times that were asked for.
+    """
+    samples = sum(plan.samples(item.station) for band in plan.bands for item in band.inputs)
+    most = max(1, CHUNK_SAMPLES // samples)
+    chunks = []
+    edges = [*(round(k * each) for k in range(int(total / each) + 1)), total]
+    integrations = [(a, min(b, total)) for a, b in pairwise(edges) if a < min(b, total)]
+    for integration, (low, high) in enumerate(integrations):
+        for first in range(low, high, most):
+            chunks.append(Chunk(integration, first, min(most, high - first)))
+    return tuple(chunks)
+
+
+def default_threads() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

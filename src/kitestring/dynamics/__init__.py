@@ -1,0 +1,1 @@
+"""Forces, propagation and the state-transition matrix."""

@@ -1,0 +1,1 @@
+"""File formats, a module each, readers and writers side by side."""

@@ -1,0 +1,1 @@
+"""Delay and rate from visibilities and tones."""

@@ -1,0 +1,1 @@
+"""The one forward model: time, frames, ephemeris, stations, sources, delay, Doppler."""

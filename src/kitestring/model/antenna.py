@@ -1,0 +1,238 @@
+"""One station: where an antenna stands, how it turns, and what its axes cost.
+
+A `Station` holds figures only; `kitestring.model.stations` finds it by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import erfa
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kitestring.errors import ConfigurationError
+from kitestring.model.constants import C
+from kitestring.model.time import Epoch
+
+Floats = NDArray[np.float64]
+Limits = tuple[float, float]
+Mount = Literal["azel", "equatorial", "xyns", "xyew", "fixed"]
+MOUNTS: tuple[Mount, ...] = ("azel", "equatorial", "xyns", "xyew", "fixed")
+
+GRS80 = 2  # ERFA's number of the ellipsoid
+_NEAR_EARTH = (6.3e6, 6.4e6)  # distances from the geocentre of anything on the ground, m
+
+
+def geodetic(position: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """Return longitude, latitude (rad) and height (m) of ITRF positions on GRS80.
+
+    Parameters
+    ----------
+    position : array_like, shape (..., 3)
+        ITRF, m.
+    """
+    longitude, latitude, height = erfa.gc2gd(GRS80, np.asarray(position, dtype=np.float64))
+    return longitude, latitude, height
+
+
+def enu_matrix(longitude: ArrayLike, latitude: ArrayLike) -> Floats:
+    """Return the rotation from ITRF to local east, north, up, shape (..., 3, 3).
+
+    Parameters
+    ----------
+    longitude, latitude : array_like, shape (...)
+        Geodetic, rad.
+
+    Examples
+    --------
+    >>> enu_matrix(0.0, 0.0) @ (1.0, 2.0, 3.0)
+    array([2., 3., 1.])
+    """
+    lon, lat = np.broadcast_arrays(np.asarray(longitude, float), np.asarray(latitude, float))
+    sl, cl, sp, cp = np.sin(lon), np.cos(lon), np.sin(lat), np.cos(lat)
+    rows = [[-sl, cl, np.zeros_like(sl)], [-sp * cl, -sp * sl, cp], [cp * cl, cp * sl, sp]]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+@dataclass(frozen=True, eq=False)
+class Station:
+    """An antenna.
+
+    Attributes
+    ----------
+    name : str
+        Name in the catalogue; that of the IVS (8 characters at most) where it has one.
+    position : ndarray, shape (3,)
+        Reference point (where the axes cross or come nearest) at `epoch`, m.
+    velocity : ndarray, shape (3,)
+        m/s.
+    epoch : Epoch
+        When it was at `position`.
+    frame : str
+        Terrestrial frame of position and velocity.
+    code : str
+        Two-letter code; empty where it has none.
+    aliases : tuple of str
+        Other names.
+    mount : {"azel", "equatorial", "xyns", "xyew", "fixed"}
+        The fixed axis is the vertical, the Earth's axis, or the horizontal
+        north-south or east-west one; ``"fixed"`` has no offset to correct.
+    axis_offset : float
+        Distance between the axes, m.
+    elevation_limit : float
+        Lowest elevation that can be observed, rad.
+    axis1_limits, axis2_limits : (float, float) or None
+        Range of the axes in the sense of the mount (azimuth and elevation for
+        ``"azel"``), rad; None where unknown. Azimuth is not wrapped.
+    sigma : float
+        Standard deviation of each coordinate of the position, m.
+    approximate : bool
+        True where the position is not good enough for VLBI.
+    origin : str
+        Where the figures come from.
+
+    Raises
+    ------
+    ConfigurationError
+        For a position that is not on the ground, a mount that does not exist,
+        or a sigma or elevation limit out of range.
+    """
+
+    name: str
+    position: Floats
+    velocity: Floats = field(default_factory=lambda: np.zeros(3))
+    epoch: Epoch = field(default_factory=lambda: Epoch.from_mjd(55197.0, "tt"))  # 2010.0
+    frame: str = "ITRF2014"
+    code: str = ""
+    aliases: tuple[str, ...] = ()
+    mount: Mount = "azel"
+    axis_offset: float = 0.0
+    elevation_limit: float = 0.0
+    axis1_limits: Limits | None = None
+    axis2_limits: Limits | None = None
+    sigma: float = 0.01
+    approximate: bool = False
+    origin: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("position", "velocity"):
+            value = np.array(getattr(self, name), dtype=np.float64)
+            if value.shape != (3,) or not np.all(np.isfinite(value)):
+                raise ConfigurationError(
+                    f"{name} of station {self.name} is not three finite numbers.",
+                    next_step="Give X, Y, Z.",
+                )
+            value.setflags(write=False)
+            object.__setattr__(self, name, value)
+        distance = float(np.linalg.norm(self.position))
+        if not _NEAR_EARTH[0] < distance < _NEAR_EARTH[1]:
+            raise ConfigurationError(
+                f"station {self.name} lies {distance / 1e3:.1f} km from the geocentre.",
+                next_step="Give geocentric X, Y, Z in metres; 6350 to 6385 km is the ground.",
+            )
+        if self.mount not in MOUNTS:
+            raise ConfigurationError(
+                f"{self.mount!r} is not a mount (station {self.name}).",
+                next_step=f"Use one of {MOUNTS}.",
+            )
+        if not 0.0 <= self.elevation_limit < np.pi / 2:
+            raise ConfigurationError(
+                f"elevation limit of station {self.name} is not within 0 to 90 degrees.",
+                next_step="Give the lowest elevation that it reaches.",
+            )
+        if not self.sigma > 0.0:
+            raise ConfigurationError(
+                f"sigma of station {self.name} is not positive.",
+                next_step="Give the standard deviation of a coordinate in metres.",
+            )
+
+    def __repr__(self) -> str:
+        return f"<Station {self.name}{' (approximate)' if self.approximate else ''}>"
+
+    @cached_property
+    def geodetic(self) -> tuple[float, float, float]:
+        """Longitude, latitude (rad) and height (m) on GRS80, at `epoch`."""
+        longitude, latitude, height = geodetic(self.position)
+        return float(longitude), float(latitude), float(height)
+
+    @cached_property
+    def to_enu(self) -> Floats:
+        """Rotation from ITRF to local east, north, up, shape (3, 3)."""
+        longitude, latitude, _ = self.geodetic
+        matrix = enu_matrix(longitude, latitude)
+        matrix.setflags(write=False)
+        return matrix
+
+    @property
+    def vertical(self) -> Floats:
+        """Unit vector to the zenith (normal to the ellipsoid), ITRF, shape (3,)."""
+        return np.asarray(self.to_enu[2])
+
+    @property
+    def fixed_axis(self) -> Floats | None:
+        """Unit vector along the axis that does not move, ITRF, shape (3,), or None."""
+        east, north, up = self.to_enu
+        axes = {"azel": up, "equatorial": np.array([0.0, 0.0, 1.0]), "xyns": north, "xyew": east}
+        return axes.get(self.mount)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names that it answers to."""
+        return tuple(dict.fromkeys(n for n in (self.name, self.code, *self.aliases) if n))
+
+
+def station_position(station: Station, epoch: Epoch) -> Floats:
+    """Return the regularised ITRF position, velocity applied, m.
+
+    Parameters
+    ----------
+    station : Station
+        The station.
+    epoch : Epoch, shape (...)
+        Any scale.
+
+    Returns
+    -------
+    ndarray, shape (..., 3)
+    """
+    elapsed = epoch.since(station.epoch)
+    return station.position + station.velocity * np.asarray(elapsed)[..., None]
+
+
+def axis_offset_delay(station: Station, direction: ArrayLike) -> Floats:
+    """Return what the distance between an antenna's axes adds to an arrival there, s.
+
+    -a sqrt(1 - (s . I)^2) / c with the axis offset a and the fixed axis I
+    (Sovers, Fanselow & Jacobs 1998; Calc): the moving axis leans towards the source, so
+    that a wavefront is met earlier. The delay of a baseline takes it + at
+    station 2 and - at station 1. Refraction, which lifts the direction by
+    0.1 degree at 7 degrees elevation, is not applied (1 ps for 2 m of offset).
+
+    Parameters
+    ----------
+    station : Station
+        Its mount and axis offset are used.
+    direction : array_like, shape (..., 3)
+        Unit vector to the source as seen (aberrated), ITRF.
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Examples
+    --------
+    >>> station = Station("A", [4075539.0, 931735.0, 4801629.0], axis_offset=2.0)
+    >>> north = station.to_enu[1]
+    >>> round(float(axis_offset_delay(station, north)) * 1e12)
+    -6671
+    """
+    seen = np.asarray(direction, dtype=np.float64)
+    axis = station.fixed_axis
+    if axis is None or station.axis_offset == 0.0:
+        return np.zeros(seen.shape[:-1])
+    # |s x I| keeps its digits near the axis, where 1 - (s . I)^2 loses them
+    across = np.linalg.norm(np.cross(seen, axis), axis=-1)
+    return np.asarray(-station.axis_offset * across / C, dtype=np.float64)

@@ -1,0 +1,165 @@
+"""Reads stations from TOML files: the package's own catalogue and those of users."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import erfa
+import numpy as np
+from numpy.typing import NDArray
+
+from kitestring.errors import FormatError, KitestringError, MissingDataError, UnknownNameError
+from kitestring.model.antenna import GRS80, Station
+from kitestring.model.time import DAY, Epoch
+
+Floats = NDArray[np.float64]
+JULIAN_YEAR = 365.25 * DAY
+
+_KEYS = {
+    "name": str,
+    "code": str,
+    "aliases": list,
+    "position_m": list,
+    "longitude_deg": float,
+    "latitude_deg": float,
+    "height_m": float,
+    "velocity_m_per_year": list,
+    "epoch": str,
+    "frame": str,
+    "mount": str,
+    "axis_offset_m": float,
+    "elevation_limit_deg": float,
+    "axis1_limits_deg": list,
+    "axis2_limits_deg": list,
+    "sigma_m": float,
+    "approximate": bool,
+    "origin": str,
+}
+
+
+def load_stations(path: str | Path) -> tuple[Station, ...]:
+    """Read stations from a TOML file.
+
+    Each is a table ``[[station]]`` with ``name`` and either ``position_m`` (X,
+    Y, Z) or ``longitude_deg``, ``latitude_deg`` and ``height_m`` (GRS80). All
+    else may be left out: ``code``, ``aliases``, ``velocity_m_per_year``,
+    ``epoch`` (such as ``"2020-01-01"``), ``frame``, ``mount``,
+    ``axis_offset_m``, ``elevation_limit_deg``, ``axis1_limits_deg``,
+    ``axis2_limits_deg``, ``sigma_m``, ``approximate``, ``origin``.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Raises
+    ------
+    MissingDataError
+        Where the file cannot be read.
+    FormatError
+        Where it is not TOML, or a key is unknown, missing or of the wrong kind.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise MissingDataError(
+            f"cannot be read ({problem}).",
+            place=str(path),
+            next_step="Name a TOML file of [[station]] tables.",
+        ) from None
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise FormatError(
+            f"is not TOML: {problem}.", place=file.name, next_step="Correct that line."
+        ) from None
+    tables = content.get("station")
+    if not isinstance(tables, list) or set(content) != {"station"}:
+        raise FormatError(
+            f"holds {', '.join(content) or 'nothing'} where [[station]] tables are expected.",
+            place=file.name,
+            next_step="Begin each station with a line [[station]].",
+        )
+    return tuple(_station(table, f"{file.name}: station {n}") for n, table in enumerate(tables, 1))
+
+
+def _station(table: Mapping[str, Any], place: str) -> Station:
+    """Make a station of a TOML table."""
+    place = f"{place} ({table.get('name', 'no name')})"
+    for key, value in table.items():
+        if key not in _KEYS:
+            raise UnknownNameError("key of a station", key, _KEYS, place=place)
+        wanted = _KEYS[key]
+        number = wanted is float and isinstance(value, int) and not isinstance(value, bool)
+        if not (isinstance(value, wanted) or number):
+            raise FormatError(
+                f"{key} = {value!r} is not a {wanted.__name__}.",
+                place=place,
+                next_step="See `load_stations` for an example of each key.",
+            )
+    if "name" not in table:
+        raise FormatError("has no name.", place=place, next_step='Add name = "...".')
+    given: dict[str, Any] = {
+        key: table[key]
+        for key in ("name", "code", "frame", "mount", "approximate", "origin")
+        if key in table
+    }
+    try:
+        given["position"] = _position(table, place)
+        if "velocity_m_per_year" in table:
+            velocity = _numbers(table, "velocity_m_per_year", 3, place)
+            given["velocity"] = np.array(velocity) / JULIAN_YEAR
+        if "epoch" in table:
+            given["epoch"] = Epoch.from_iso(f"{table['epoch']}T00:00", "tt")
+        if "aliases" in table:
+            given["aliases"] = tuple(str(a) for a in table["aliases"])
+        for key, name in (("axis_offset_m", "axis_offset"), ("sigma_m", "sigma")):
+            if key in table:
+                given[name] = float(table[key])
+        if "elevation_limit_deg" in table:
+            given["elevation_limit"] = float(np.radians(table["elevation_limit_deg"]))
+        for axis in ("axis1_limits", "axis2_limits"):
+            if f"{axis}_deg" in table:
+                low, high = np.radians(_numbers(table, f"{axis}_deg", 2, place)).tolist()
+                given[axis] = (low, high)
+        return Station(**given)
+    except FormatError:
+        raise
+    except KitestringError as problem:
+        raise FormatError(problem.message, place=place, next_step=problem.next_step) from None
+
+
+def _numbers(table: Mapping[str, Any], key: str, count: int, place: str) -> list[float]:
+    value = cast(list[Any], table[key])
+    if len(value) != count or not all(type(v) in (int, float) for v in value):
+        raise FormatError(
+            f"{key} = {value!r} is not a list of {count} numbers.",
+            place=place,
+            next_step=f"Write {key} = [{', '.join(['0.0'] * count)}].",
+        )
+    return [float(v) for v in value]
+
+
+def _position(table: Mapping[str, Any], place: str) -> Floats:
+    angles = ("longitude_deg", "latitude_deg", "height_m")
+    if "position_m" in table and not any(k in table for k in angles):
+        return np.array(_numbers(table, "position_m", 3, place))
+    if "position_m" not in table and all(k in table for k in angles):
+        longitude, latitude, height = (float(table[k]) for k in angles)
+        if abs(latitude) > 90.0 or abs(longitude) > 360.0:
+            raise FormatError(
+                f"latitude {latitude}, longitude {longitude} is nowhere on the Earth.",
+                place=place,
+                next_step="Give degrees, north and east positive.",
+            )
+        xyz = erfa.gd2gc(GRS80, np.radians(longitude), np.radians(latitude), height)
+        return np.asarray(xyz, dtype=np.float64)
+    raise FormatError(
+        "its place is not given, or given twice.",
+        place=place,
+        next_step=f"Give position_m = [X, Y, Z], or all of {', '.join(angles)}.",
+    )

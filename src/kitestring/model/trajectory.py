@@ -1,0 +1,118 @@
+"""Trajectories: where a target is, whoever computed it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kitestring.errors import ConfigurationError
+from kitestring.model.ephemeris import MARS, Ephemeris
+from kitestring.model.mars import BodyRotation, mars_rotation
+from kitestring.model.time import Epoch
+
+Floats = NDArray[np.float64]
+
+
+class Trajectory(Protocol):
+    """States of one target relative to a centre, in ICRF axes (BCRS, TDB units)."""
+
+    @property
+    def name(self) -> str:
+        """Name of the target."""
+
+    @property
+    def center(self) -> str:
+        """Name of the centre in `kitestring.model.ephemeris`, such as ``"SSB"`` or ``"SUN"``."""
+
+    @property
+    def span(self) -> tuple[Epoch, Epoch]:
+        """First and last epoch covered, TDB."""
+
+    def state(self, epoch: Epoch) -> Floats:
+        """Return positions and velocities, shape (..., 6), m and m/s, relative to `center`.
+
+        Raises
+        ------
+        SpanError
+            For an epoch outside `span`; it names the span.
+        """
+
+
+def body_rotation(body: str, epoch: Epoch) -> BodyRotation:
+    """Return how a body is oriented.
+
+    Raises
+    ------
+    ConfigurationError
+        For a body whose rotation is not known here.
+    """
+    if body.upper() != MARS:
+        raise ConfigurationError(
+            f"nothing is known of the rotation of {body!r}.",
+            next_step=f"Only {MARS} has a surface here; give another body's state as a trajectory.",
+        )
+    return mars_rotation(epoch)
+
+
+@dataclass(frozen=True, eq=False)
+class FixedOnBody:
+    """A lander: it stands still on a body that turns.
+
+    Attributes
+    ----------
+    name : str
+        Name of the target.
+    body : str
+        What it stands on, by the name of its centre: ``"MARS"``.
+    position : ndarray, shape (3,)
+        From the body's centre, body-fixed axes, m.
+
+    Raises
+    ------
+    ConfigurationError
+        For a body whose rotation is not known, or a position that is not three numbers.
+
+    Examples
+    --------
+    >>> lander = FixedOnBody("INSIGHT", "MARS", [-2417.6e3, 2365.8e3, 266.0e3])
+    >>> speed = np.linalg.norm(lander.state(Epoch.from_iso("2020-01-01", "tdb"))[3:])
+    >>> round(float(speed), 1)
+    239.8
+    """
+
+    name: str
+    body: str
+    position: Floats
+
+    def __post_init__(self) -> None:
+        place = np.asarray(self.position, dtype=np.float64)
+        if place.shape != (3,) or not np.all(np.isfinite(place)):
+            raise ConfigurationError(
+                f"{self.position!r} is not a position.", next_step="Give x, y and z in m."
+            )
+        if self.body.upper() != MARS:
+            body_rotation(self.body, self.span[0])
+        object.__setattr__(self, "position", place)
+        object.__setattr__(self, "body", self.body.upper())
+
+    @property
+    def center(self) -> str:
+        """The body's centre."""
+        return self.body
+
+    @property
+    def span(self) -> tuple[Epoch, Epoch]:
+        """First and last epoch of the ephemeris, TDB."""
+        ephemeris = Ephemeris.default()
+        ends = (ephemeris.first_day, ephemeris.last_day)
+        first, last = (Epoch("tdb", np.asarray(day), np.asarray(0.0)) for day in ends)
+        return first, last
+
+    def state(self, epoch: Epoch) -> Floats:
+        """Return positions and velocities, shape (..., 6), m and m/s, from the body's centre."""
+        rotation = body_rotation(self.body, epoch)
+        place = rotation.position(self.position)
+        return np.concatenate([place, rotation.velocity(place)], axis=-1)

@@ -1,0 +1,1 @@
+"""Typed, weighted and flagged measurements."""

@@ -1,0 +1,1 @@
+"""Pictures, a module for each stage's types."""

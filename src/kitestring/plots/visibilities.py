@@ -1,0 +1,209 @@
+"""Pictures of visibilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from kitestring.correlate.types import ChannelVisibilities, Visibilities
+
+Floats = NDArray[np.float64]
+Spectrum = NDArray[np.complex128]
+RowKey = tuple[float, str, str, str]
+
+_MOST_TICKS = 16
+_REFERENCE: dict[str, Any] = {"marker": ".", "ls": "", "ms": 1.5, "color": "k", "zorder": 3.0}
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """One baseline and product: a spectrum for each channel that has it."""
+
+    label: str
+    spectra: dict[int, Spectrum]
+
+
+def plot_spectra(vis: Visibilities, reference: Mapping[RowKey, Spectrum] | None = None) -> Figure:
+    """Draw a scan's spectra, averaged over its integrations.
+
+    From above: the autocorrelations of each station; amplitude and phase of
+    each baseline, over the root of the two stations' power in each bin; and the
+    amplitude against lag, summed without regard to phase over channels. Channels
+    stand side by side in order of sky frequency, gaps between them left out.
+
+    Parameters
+    ----------
+    vis : Visibilities
+        One scan. Products of equal polarisation are drawn.
+    reference : mapping, optional
+        What another correlator made of the same recordings, drawn as black dots:
+        (lowest sky frequency of the band in Hz, station 1, station 2, product) to
+        the spectrum in ascending sky frequency. Each station's and polarisation's
+        spectra are scaled to the same power as ours.
+    """
+    ours = {(c, *key): row for c, key, row in _rows(vis)}
+    theirs = _scaled(vis, ours, reference or {})
+    stations = [(a, b) for a, b in vis.baselines if a == b]
+    baselines = [(a, b) for a, b in vis.baselines if a != b]
+    autos = _curves(ours, stations)
+    cross = _curves(_coherence(ours), baselines)
+    cross_reference = {c.label: c for c in _curves(_coherence(theirs), baselines)}
+    auto_reference = {c.label: c for c in _curves(theirs, stations)}
+
+    figure = Figure(figsize=(11.0, 10.0), layout="constrained")
+    power, amplitude, phase, lag = figure.subplots(4, 1)
+    for k, curve in enumerate(autos):
+        _draw(power, curve, _magnitude, color=f"C{k}", lw=0.7, label=curve.label)
+        _draw(power, auto_reference.get(curve.label), _magnitude, **_REFERENCE)
+    for k, curve in enumerate(cross):
+        other = cross_reference.get(curve.label)
+        _draw(amplitude, curve, _magnitude, color=f"C{k}", lw=0.7)
+        _draw(amplitude, other, _magnitude, **_REFERENCE)
+        _draw(phase, curve, _degrees, color=f"C{k}", marker="o", ms=2.5, ls="", alpha=0.6)
+        _draw(phase, other, _degrees, **_REFERENCE)
+        lag.plot(*_lags(vis, curve), color=f"C{k}", lw=0.7, label=curve.label)
+        if other is not None:
+            lag.plot(*_lags(vis, other), **_REFERENCE)
+    power.set_yscale("log")
+    power.set_ylabel("power in a bin")
+    amplitude.set_ylabel("correlation coefficient")
+    phase.set_ylabel("phase (deg)")
+    phase.set_ylim(-185, 185)
+    lag.set_ylabel("amplitude")
+    lag.set_xlabel("residual delay, station 2 - station 1 (µs)")
+    for axis in (power, amplitude, phase):
+        _frequency_ticks(axis, vis)
+    phase.set_xlabel("lowest sky frequency of the channel (MHz)")
+    for axis, drawn in ((power, autos), (lag, cross)):
+        if drawn:
+            axis.legend(fontsize="small", loc="upper right", ncols=max(1, len(drawn) // 4 + 1))
+    seconds = float(np.sum(vis.integration))
+    figure.suptitle(
+        f"{vis.source}, scan {vis.scan}: {seconds:.4g} s in {len(vis.epoch)} integrations"
+        + (", black: an independent correlator" if reference else "")
+    )
+    return figure
+
+
+def _rows(vis: Visibilities) -> Iterator[tuple[int, tuple[str, str, str], Spectrum]]:
+    """Yield channel index, (station 1, station 2, product) and the mean spectrum."""
+    for c, channel in enumerate(vis.channels):
+        amount = channel.weight * vis.integration[:, None]
+        for b, (one, two) in enumerate(vis.baselines):
+            used = amount[:, b] > 0
+            if not used.any():
+                continue
+            for p, product in enumerate(channel.products):
+                if product[:1] != product[1:]:
+                    continue
+                data = channel.data[used, b, :, p].astype(np.complex128)
+                mean = amount[used, b] @ data / amount[used, b].sum()
+                if np.isfinite(mean).all():
+                    yield c, (one, two, product), mean
+
+
+Rows = Mapping[tuple[int, str, str, str], Spectrum]
+
+
+def _scaled(
+    vis: Visibilities, ours: Rows, reference: Mapping[RowKey, Spectrum]
+) -> dict[tuple[int, str, str, str], Spectrum]:
+    """Return the reference's rows by channel index, scaled to our power."""
+    index = {_low(channel): c for c, channel in enumerate(vis.channels)}
+    found = {
+        (index[round(low)], one, two, product): row
+        for (low, one, two, product), row in reference.items()
+        if round(low) in index and product[:1] == product[1:]
+    }
+
+    def gain(c: int, station: str, product: str) -> float:
+        key = (c, station, station, product)
+        if key not in ours or key not in found or found[key].real.sum() <= 0:
+            return 1.0
+        return float(np.sqrt(ours[key].real.sum() / found[key].real.sum()))
+
+    return {
+        (c, one, two, product): row * gain(c, one, product) * gain(c, two, product)
+        for (c, one, two, product), row in found.items()
+    }
+
+
+def _low(channel: ChannelVisibilities) -> int:
+    return round(float(channel.frequency[0]))
+
+
+def _coherence(rows: Rows) -> dict[tuple[int, str, str, str], Spectrum]:
+    """Return cross rows over the root of the autocorrelations, bin by bin."""
+    result = {}
+    for (c, one, two, product), row in rows.items():
+        first, second = rows.get((c, one, one, product)), rows.get((c, two, two, product))
+        if one == two or first is None or second is None:
+            continue
+        power = first.real * second.real
+        result[c, one, two, product] = np.divide(
+            row, np.sqrt(np.maximum(power, 0.0)), out=np.zeros_like(row), where=power > 0
+        )
+    return result
+
+
+def _curves(rows: Rows, pairs: list[tuple[str, str]]) -> list[_Curve]:
+    """Gather rows by baseline and product."""
+    curves: dict[str, dict[int, Spectrum]] = {}
+    for one, two in pairs:
+        for (c, a, b, product), row in rows.items():
+            if (a, b) == (one, two):
+                name = one if one == two else f"{one}-{two}"
+                curves.setdefault(f"{name} {product}".strip(), {})[c] = row
+    return [_Curve(label, spectra) for label, spectra in curves.items()]
+
+
+def _magnitude(values: Spectrum) -> Floats:
+    return np.asarray(np.abs(values))
+
+
+def _degrees(values: Spectrum) -> Floats:
+    return np.asarray(np.degrees(np.angle(values)))
+
+
+def _draw(
+    axis: Axes, curve: _Curve | None, part: Callable[[Spectrum], Floats], **style: Any
+) -> None:
+    """Draw a part of a curve, channel after channel, broken where one ends."""
+    if curve is None:
+        return
+    gap = np.full(1, np.nan)
+    x: list[Floats] = []
+    y: list[Floats] = []
+    for c, spectrum in sorted(curve.spectra.items()):
+        n = len(spectrum)
+        x += [c + (np.arange(n) + 0.5) / n, gap]
+        y += [part(spectrum), gap]
+    axis.plot(np.concatenate(x), np.concatenate(y), **style)
+
+
+def _lags(vis: Visibilities, curve: _Curve) -> tuple[Floats, Floats]:
+    """Return delays (microseconds) and the root of the mean power over channels there."""
+    power = np.zeros(0)
+    for spectrum in curve.spectra.values():
+        n = len(spectrum)
+        lag = np.fft.fftshift(np.fft.fft(spectrum)) / n
+        power = (power if len(power) == n else np.zeros(n)) + np.abs(lag) ** 2
+    first = vis.channels[next(iter(curve.spectra))]
+    step = float(first.frequency[1] - first.frequency[0])
+    delay = np.fft.fftshift(np.fft.fftfreq(len(power), step)) * 1e6
+    return np.asarray(delay), np.asarray(np.sqrt(power / len(curve.spectra)))
+
+
+def _frequency_ticks(axis: Axes, vis: Visibilities) -> None:
+    count = len(vis.channels)
+    shown = range(0, count, -(-count // _MOST_TICKS))
+    axis.set_xticks(list(shown), [f"{vis.channels[c].frequency[0] / 1e6:g}" for c in shown])
+    axis.set_xlim(0, count)
+    for c in range(1, count):
+        axis.axvline(c, color="0.9", lw=0.5, zorder=0)

@@ -1,0 +1,1 @@
+"""What users are handed: tables and the report."""

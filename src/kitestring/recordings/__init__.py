@@ -1,0 +1,1 @@
+"""Voltages: describe, open and write recordings."""

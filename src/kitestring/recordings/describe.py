@@ -1,0 +1,294 @@
+"""What a recording is, whether it is whole, and what is needed to use it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import fft, rfft
+
+from kitestring.errors import MissingDataError, RecordingWarning
+from kitestring.model.time import Epoch
+from kitestring.recordings.formats import RecordingFormat, Survey
+from kitestring.recordings.open import recognise
+from kitestring.recordings.quantise import levels
+from kitestring.recordings.types import Channel, Recording
+
+Floats = NDArray[np.float64]
+
+STRONG_LINE = -10.0  # dB over the channel's noise: above it 1-2 bits lose correlation
+_STRETCHES = 16  # places of the recording that are looked at
+_LINE_REACH = 3  # bins of a Hann window that a line fills on either side
+_LINE_FACTOR = 10.0  # over the median of the band: noise stays below it (see `_line`)
+
+
+@dataclass(frozen=True)
+class Line:
+    """The strongest narrow line of a channel.
+
+    Attributes
+    ----------
+    channel : int
+        Which channel.
+    frequency : float
+        Baseband frequency, Hz, to half a bin.
+    level : float
+        Power over that of the channel's noise, dB.
+    """
+
+    channel: int
+    frequency: float
+    level: float
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the samples look like, from stretches spread over the recording.
+
+    Attributes
+    ----------
+    samples : int
+        Samples of each channel that were looked at.
+    valid : ndarray, shape (channel,)
+        Fraction of them that is valid.
+    mean, rms : ndarray, shape (channel,)
+        Of the decoded real (and imaginary) parts.
+    level_fractions : ndarray, shape (channel, 2**bits)
+        How often each code occurs; no columns for more than 8 bits.
+    frequency : ndarray, shape (bin,)
+        Baseband frequencies of `bandpass`, Hz.
+    bandpass : ndarray, shape (channel, bin)
+        Power a bin over the channel's mean; NaN where nothing is valid.
+    lines : tuple of Line
+        Channels whose strongest line exceeds -10 dB of their noise.
+    """
+
+    samples: int
+    valid: Floats
+    mean: Floats
+    rms: Floats
+    level_fractions: Floats
+    frequency: Floats
+    bandpass: Floats
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """A recording, described.
+
+    Attributes
+    ----------
+    format : str
+        Such as ``"VDIF"``.
+    paths : tuple of str
+        Its files.
+    bytes : int
+        Their length together.
+    survey : Survey
+        What the headers tell: times, layout, damage, what is missing to use it.
+    statistics : Statistics or None
+        What the samples look like, where they were read.
+    """
+
+    format: str
+    paths: tuple[str, ...]
+    bytes: int
+    survey: Survey
+    statistics: Statistics | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know before using the recording, worst first."""
+        found = []
+        counts = self.survey.counts
+        if counts.harmed:
+            found.append(counts.summary())
+        if counts.truncated_bytes:
+            found.append(f"the last frame is cut: {counts.truncated_bytes} bytes are not used")
+        found += [f"not in the file: {m}" for m in self.survey.missing]
+        if self.survey.rate_origin.startswith("inferred"):
+            found.append(f"the sample rate is {self.survey.rate_origin}, not stated")
+        for line in self.statistics.lines if self.statistics else ():
+            text = (
+                f"channel {line.channel}: a line of {line.level:.1f} dB at {line.frequency:.0f} Hz"
+            )
+            if self.survey.bits <= 2:
+                text += f" costs correlation at {self.survey.bits} bits"
+            found.append(text)
+        return tuple(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain numbers, texts and lists (for JSON)."""
+        plain: dict[str, Any] = _plain(self)
+        return plain | {"notes": list(self.notes)}
+
+
+def describe(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    read: bool = False,
+    sample_rate: float | None = None,
+    bins: int = 512,
+    samples: int = 1 << 18,
+) -> Description:
+    """Describe a recording from its headers and, if asked, from some of its samples.
+
+    Parameters
+    ----------
+    paths : path-like or sequence of path-like
+        The files that together are the recording.
+    read : bool
+        Also read stretches of samples and give their `Statistics`.
+    sample_rate : float, optional
+        Samples per second, where the headers do not tell.
+    bins : int
+        Points of the bandpass.
+    samples : int
+        Samples of each channel to read at most.
+
+    Raises
+    ------
+    RecordingError
+        Where the files cannot be read as one recording.
+    MissingDataError
+        Where samples are to be read but the sample rate is not known.
+    """
+    files = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
+    chosen = recognise(files)
+    survey = chosen.survey(files, sample_rate)
+    statistics = None
+    if read:
+        statistics = measure(_bare(chosen, files, survey), bins=bins, samples=samples)
+    size = sum(p.stat().st_size for p in files)
+    return Description(chosen.name, tuple(map(str, files)), size, survey, statistics)
+
+
+def _bare(chosen: RecordingFormat, files: list[Path], survey: Survey) -> Recording:
+    """Open a recording of which sky frequencies are not known."""
+    rate = survey.sample_rate
+    if rate is None:
+        raise MissingDataError(
+            "the headers do not tell the sample rate, so that samples cannot be placed in time.",
+            place=str(files[0]),
+            next_step="Give sample_rate=, or leave out read=True.",
+        )
+    channels = [
+        Channel(f"CH{i:02d}", np.nan, 1, rate, survey.complex) for i in range(survey.channel_count)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordingWarning)  # the survey counts the damage
+        return chosen.open(files, station=survey.station, channels=channels, sample_rate=rate)
+
+
+def measure(recording: Recording, *, bins: int = 512, samples: int = 1 << 18) -> Statistics:
+    """Measure what the samples of a recording look like.
+
+    Parameters
+    ----------
+    recording : Recording
+        One with a known end.
+    bins : int
+        Points of the bandpass.
+    samples : int
+        Samples of each channel to read at most, in stretches spread evenly.
+    """
+    complex_ = recording.channels[0].complex
+    segment = bins if complex_ else 2 * bins
+    total = 0
+    if recording.stop is not None:
+        total = round(float(recording.stop.since(recording.start)) * recording.sample_rate)
+    budget = max(min(samples, total), 1)
+    stretch = min(max(budget // _STRETCHES // segment, 1) * segment, budget)
+    number = min(budget // stretch, _STRETCHES)  # stretches do not overlap
+    places = np.unique(np.linspace(0, max(total - stretch, 0), number).astype(np.int64))
+    count = len(recording.channels)
+    fractions = np.zeros((count, 1 << recording.bits if recording.bits <= 8 else 0))
+    sums, power = np.zeros((3, count)), np.zeros((count, bins))
+    for place in places:
+        block = recording.read(int(place), stretch)
+        for c in range(count):
+            _add(block.samples[c], block.valid[c], segment, fractions[c], sums[:, c], power[c])
+    seen = np.where(sums[0] > 0, sums[0], np.nan)
+    mean = sums[1] / seen
+    with np.errstate(invalid="ignore", divide="ignore"):
+        bandpass = power / power.mean(axis=1, keepdims=True)
+        fractions /= fractions.sum(axis=1, keepdims=True)
+    read = stretch * len(places)
+    rate = recording.sample_rate
+    frequency = np.arange(bins) * rate / segment
+    lines = [_line(c, frequency, bandpass[c]) for c in range(count)]
+    return Statistics(
+        samples=read,
+        valid=sums[0] / (read * (2 if complex_ else 1)),
+        mean=mean,
+        rms=np.sqrt(sums[2] / seen),
+        level_fractions=fractions,
+        frequency=frequency,
+        bandpass=bandpass,
+        lines=tuple(line for line in lines if line is not None and line.level > STRONG_LINE),
+    )
+
+
+def _add(
+    samples: NDArray[Any],
+    valid: NDArray[np.bool_],
+    segment: int,
+    fractions: Floats,
+    sums: Floats,
+    power: Floats,
+) -> None:
+    """Add one channel's stretch to the sums (number, sum, sum of squares) and spectra."""
+    good = samples[valid]
+    parts = good.view(np.float32)
+    sums += (len(parts), parts.sum(dtype=np.float64), np.square(parts).sum(dtype=np.float64))
+    if len(fractions):
+        table = levels(len(fractions).bit_length() - 1)
+        codes = np.searchsorted((table[1:] + table[:-1]) / 2, parts)
+        fractions += np.bincount(codes, minlength=len(fractions))
+    n = len(samples) // segment * segment
+    whole = valid[:n].reshape(-1, segment).all(axis=1)  # a gap would spill over the band
+    chosen = samples[:n].reshape(-1, segment)[whole] * np.hanning(segment).astype(np.float32)
+    if np.iscomplexobj(samples):
+        power += np.square(np.abs(fft(chosen, axis=1))).sum(axis=0)
+    else:
+        power += np.square(np.abs(rfft(chosen, axis=1)[:, :-1])).sum(axis=0)
+
+
+def _line(channel: int, frequency: Floats, bandpass: Floats) -> Line | None:
+    """Return the strongest line that stands ten times above the median of the band.
+
+    A mean of even a few spectra of noise does not reach that; a line of -10 dB
+    does with 64 bins or more.
+    """
+    if not np.all(np.isfinite(bandpass)) or len(bandpass) < 8 * _LINE_REACH:
+        return None
+    inner = bandpass[_LINE_REACH:-_LINE_REACH]  # a DC offset is no line
+    peak = int(np.argmax(inner)) + _LINE_REACH
+    around = slice(peak - _LINE_REACH, peak + _LINE_REACH + 1)
+    floor = float(np.median(bandpass))
+    if bandpass[peak] < _LINE_FACTOR * floor:
+        return None
+    line = float(bandpass[around].sum() - floor * (2 * _LINE_REACH + 1))
+    noise = float(bandpass.sum()) - line
+    return Line(channel, float(frequency[peak]), float(10 * np.log10(line / noise)))
+
+
+def _plain(value: Any) -> Any:
+    """Turn arrays, epochs and tuples into what JSON knows; NaN becomes null."""
+    if isinstance(value, Epoch):
+        return value.iso(9) + "Z"
+    if is_dataclass(value):
+        return {k: _plain(v) for k, v in vars(value).items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

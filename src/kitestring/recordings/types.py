@@ -1,0 +1,115 @@
+"""What a recording is, whatever its format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kitestring.model.time import Epoch
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A recorded band.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``"CH00"``.
+    sky_frequency : float
+        Hz. Real samples: sky frequency of the zero-offset edge. Complex
+        samples: that of baseband 0 Hz.
+    direction : {1, -1}
+        +1 where baseband frequency ascends with sky frequency (upper
+        sideband), -1 where it descends.
+    sample_rate : float
+        Samples (real or complex) per second.
+    complex : bool
+        Whether samples are complex.
+    polarization : str
+        ``"X"``, ``"Y"``, ``"R"``, ``"L"`` or empty where unknown.
+    zero : {"edge", "middle"}
+        Complex channels: whether baseband 0 Hz is the lower edge of the
+        recorded band (baseband frequencies 0 .. sample_rate) or its middle
+        (-sample_rate/2 .. sample_rate/2). Real channels: "edge".
+    """
+
+    name: str
+    sky_frequency: float
+    direction: Literal[1, -1]
+    sample_rate: float
+    complex: bool = False
+    polarization: str = ""
+    zero: Literal["edge", "middle"] = "edge"
+
+    @property
+    def bandwidth(self) -> float:
+        """Recorded bandwidth, Hz."""
+        return self.sample_rate if self.complex else self.sample_rate / 2
+
+    @property
+    def sky_edges(self) -> tuple[float, float]:
+        """Lowest and highest sky frequency, Hz."""
+        low = -self.bandwidth / 2 if self.zero == "middle" else 0.0
+        a = self.sky_frequency + self.direction * low
+        b = self.sky_frequency + self.direction * (low + self.bandwidth)
+        return min(a, b), max(a, b)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stretch of samples at their true epochs.
+
+    Attributes
+    ----------
+    first : int
+        Index of the first sample, counted from `Recording.start`.
+    samples : ndarray, shape (channel, n), float32 or complex64
+        Decoded samples; zero where invalid.
+    valid : ndarray of bool, shape (channel, n)
+        Which samples are real data.
+    """
+
+    first: int
+    samples: NDArray[np.float32] | NDArray[np.complex64]
+    valid: NDArray[np.bool_]
+
+
+class Recording(Protocol):
+    """Voltages of one station: masked blocks at true epochs.
+
+    Sample n was taken when the station's clock read ``start + n / sample_rate``.
+    """
+
+    @property
+    def station(self) -> str:
+        """Name or code of the station."""
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The recorded bands, in the order of `Block.samples`."""
+
+    @property
+    def sample_rate(self) -> float:
+        """Samples per second, the same for all channels."""
+
+    @property
+    def bits(self) -> int:
+        """Bits a real or imaginary part."""
+
+    @property
+    def start(self) -> Epoch:
+        """Clock reading of sample 0, UTC."""
+
+    @property
+    def stop(self) -> Epoch | None:
+        """Clock reading after the last sample; None while it is not known (live)."""
+
+    def read(self, first: int, count: int, channels: tuple[int, ...] | None = None) -> Block:
+        """Return `count` samples from index `first` (which may lie outside the recording).
+
+        Samples that were lost, damaged or never recorded are zero and invalid.
+        """

@@ -1,0 +1,1 @@
+"""A session directory: its file, its ledger and its stages."""

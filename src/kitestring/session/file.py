@@ -1,0 +1,335 @@
+"""The session file: ``session.toml``, read into checked types.
+
+Every key is known; an unknown one is an error that names it. Paths are taken
+relative to the session's directory.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from kitestring.errors import ConfigurationError, MissingDataError
+from kitestring.model.time import Epoch, Scale
+from kitestring.recordings.types import Channel
+
+FILE_NAME = "session.toml"
+
+Positive = Annotated[float, Field(gt=0)]
+Vector = Annotated[tuple[float, float, float], Field()]
+
+
+def _epoch(value: str | dt.datetime, scale: Scale = "utc") -> Epoch:
+    if isinstance(value, dt.datetime):
+        if value.tzinfo is not None:
+            value = value.astimezone(dt.UTC).replace(tzinfo=None)
+        value = value.isoformat()
+    return Epoch.from_iso(value, scale)
+
+
+def _a_date(value: str | dt.datetime) -> str | dt.datetime:
+    try:
+        _epoch(value)
+    except ConfigurationError as problem:
+        raise ValueError(str(problem)) from None
+    return value
+
+
+When = Annotated[str | dt.datetime, AfterValidator(_a_date)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ChannelSection(_Section):
+    """One recorded band; see `kitestring.recordings.types.Channel`."""
+
+    name: str
+    sky_frequency: float
+    sideband: Literal["upper", "lower"] = "upper"
+    sample_rate: Positive
+    complex: bool = False
+    zero: Literal["edge", "middle"] = "edge"
+    polarization: str = ""
+
+    def channel(self) -> Channel:
+        """Return the channel in the recordings' own type."""
+        return Channel(
+            name=self.name,
+            sky_frequency=self.sky_frequency,
+            direction=1 if self.sideband == "upper" else -1,
+            sample_rate=self.sample_rate,
+            complex=self.complex,
+            polarization=self.polarization,
+            zero=self.zero,
+        )
+
+
+class RecordingSection(_Section):
+    """A station's recording of one scan."""
+
+    station: str
+    scan: str
+    files: list[str] = Field(min_length=1)
+    setup: str = "default"
+
+
+class ScanSection(_Section):
+    """A span of time in which one source was observed."""
+
+    name: str
+    source: str
+    start: When
+    duration: Positive
+
+    @property
+    def span(self) -> tuple[Epoch, Epoch]:
+        """First and last instant, UTC."""
+        start = _epoch(self.start)
+        return start, start.shifted(self.duration)
+
+
+class CorrelateSection(_Section):
+    """How recordings are correlated."""
+
+    bins: int = Field(default=256, ge=8, le=65536)
+    integration: Positive = 1.0
+    products: Literal["parallel", "all"] = "parallel"
+    spacecraft: bool = False
+    """Whether scans of the spacecraft are correlated too; its tones need no correlation."""
+    correlx: str | None = None
+    """A directory of CorrelX files: its delays and clocks are used, its output is compared."""
+
+
+class PhaseCalSection(_Section):
+    """Phase-calibration tones in the recordings."""
+
+    spacing: Positive
+    offset: float = 0.0
+
+
+class ToneSection(_Section):
+    """What the spacecraft transmits: a carrier and DOR tones coherent with it."""
+
+    carrier: Positive
+    """Transmitted carrier frequency as far as it is known, Hz."""
+    ratios: list[float] = Field(default_factory=lambda: [1.0])
+    """Frequency of each tone over that of the carrier."""
+    search: Positive = 20e3
+    """Half width of the search for the carrier, Hz."""
+    dump: Positive = 0.05
+    """Length of one phase measurement, s."""
+
+
+class ClockSection(_Section):
+    """A station clock: reading minus UTC."""
+
+    station: str
+    epoch: When
+    offset: float = 0.0
+    rate: float = 0.0
+    sigma_offset: Positive = 1e-6
+    sigma_rate: Positive = 1e-12
+
+    @property
+    def reference(self) -> Epoch:
+        """When the clock is off by `offset`, UTC."""
+        return _epoch(self.epoch)
+
+
+class SourceSection(_Section):
+    """A source that the package's catalogue does not hold, ICRS."""
+
+    name: str
+    ra: Annotated[float, Field(ge=0, lt=360)]
+    """Right ascension, degrees."""
+    dec: Annotated[float, Field(ge=-90, le=90)]
+    """Declination, degrees."""
+
+
+class TroposphereSection(_Section):
+    """What is known of the stations' zenith delays beforehand."""
+
+    model: Literal["standard", "none"] = "standard"
+    """Saastamoinen delays of a standard atmosphere with Niell's mapping, or none."""
+    sigma: Positive = 0.05
+    """Uncertainty of each station's zenith delay, m."""
+
+
+class PlaceSection(_Section):
+    """A place that another source states, to compare with."""
+
+    name: str
+    longitude: Annotated[float, Field(ge=-180, le=360)]
+    """East, degrees."""
+    latitude: Annotated[float, Field(ge=-90, le=90)]
+    """Planetocentric, degrees."""
+
+
+class LanderSection(_Section):
+    """A target that stands on a body."""
+
+    kind: Literal["lander"]
+    name: str
+    body: Literal["MARS"] = "MARS"
+    position: Vector
+    """A-priori body-fixed position, m."""
+    sigma: Positive = 1e5
+    """A-priori uncertainty of each coordinate, m."""
+    reference: list[PlaceSection] = Field(default_factory=list)
+
+
+class SpacecraftSection(_Section):
+    """A target that flies."""
+
+    kind: Literal["spacecraft"]
+    name: str
+    epoch: When
+    """Epoch of the state, TDB."""
+    center: str = "SUN"
+    position: Vector
+    velocity: Vector
+    sigma_position: Positive
+    sigma_velocity: Positive
+    area_over_mass: float = Field(default=0.0, ge=0)
+    """Area x reflectivity over mass for solar radiation pressure, m^2/kg."""
+
+    sigma_srp: Positive = 0.1
+    """Uncertainty of the light pressure, as a fraction; it is considered, not estimated."""
+
+    @property
+    def state_epoch(self) -> Epoch:
+        """Epoch of the state, TDB."""
+        return _epoch(self.epoch, "tdb")
+
+
+class TrackingSection(_Section):
+    """A file of tracking data."""
+
+    file: str
+    format: Literal["tdm", "fdets"]
+    station: str | None = None
+    transmitter: str | None = None
+    turnaround: Positive | None = None
+    base_frequency: float | None = None
+    sigma: Positive | None = None
+    """Uncertainty of a point where the file states none, in the observable's unit."""
+    use: bool = True
+    """Whether the estimator takes it; otherwise its residuals are shown only."""
+
+    @model_validator(mode="after")
+    def _fdets_needs(self) -> TrackingSection:
+        if self.format == "fdets":
+            for key in ("station", "base_frequency"):
+                if getattr(self, key) is None:
+                    raise ValueError(f"Fdets files do not say {key!r}: give it here")
+        return self
+
+
+class EstimateSection(_Section):
+    """How the orbit is estimated."""
+
+    sun_angle: float = Field(default=0.0, ge=0, le=180)
+    """Smallest angle between target and Sun of data that are used, degrees."""
+    elevation: float = Field(default=0.0, ge=0, le=90)
+    """Lowest elevation of data that are used, degrees."""
+    edit_sigma: Positive = 6.0
+    """Residuals beyond this many robust sigmas are edited."""
+    predict_days: float = Field(default=7.0, ge=0, le=3650)
+    """How far the orbit is predicted beyond the session, days."""
+
+
+class Session(_Section):
+    """A whole session file."""
+
+    format: Literal[1] = 1
+    name: str
+    description: str = ""
+    target: LanderSection | SpacecraftSection | None = Field(default=None, discriminator="kind")
+    stations: str | None = None
+    """A file of stations that are added to the catalogue (see `load_stations`)."""
+    source: list[SourceSection] = Field(default_factory=list)
+    setup: dict[str, list[ChannelSection]] = Field(default_factory=dict)
+    scan: list[ScanSection] = Field(default_factory=list)
+    recording: list[RecordingSection] = Field(default_factory=list)
+    clock: list[ClockSection] = Field(default_factory=list)
+    troposphere: TroposphereSection = TroposphereSection()
+    correlate: CorrelateSection = CorrelateSection()
+    phase_cal: PhaseCalSection | None = None
+    tones: ToneSection | None = None
+    tracking: list[TrackingSection] = Field(default_factory=list)
+    estimate: EstimateSection = EstimateSection()
+
+    @model_validator(mode="after")
+    def _names_meet(self) -> Session:
+        scans = [s.name for s in self.scan]
+        if len(set(scans)) != len(scans):
+            raise ValueError("two scans have the same name")
+        for recording in self.recording:
+            if recording.scan not in scans:
+                raise ValueError(f"a recording is of scan {recording.scan!r}, which is not listed")
+            if recording.setup not in self.setup:
+                raise ValueError(f"a recording has setup {recording.setup!r}, which is not listed")
+        return self
+
+
+def read_session(path: str | Path) -> Session:
+    """Read a session file, or the one in a directory.
+
+    Raises
+    ------
+    MissingDataError
+        Where there is none.
+    ConfigurationError
+        For text that is not TOML, unknown keys and values that cannot be.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / FILE_NAME
+    try:
+        text = file.read_bytes().decode()
+    except FileNotFoundError:
+        raise MissingDataError(
+            "there is no session file.",
+            place=str(file),
+            next_step="Make one: docs/guides show three, and 'kitestring demo' writes one.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigurationError(f"cannot be read ({problem}).", place=str(file)) from None
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigurationError(
+            f"is not TOML: {problem}.", place=str(file), next_step="Mend that line."
+        ) from None
+    try:
+        return Session.model_validate(raw)
+    except ValidationError as problem:
+        raise ConfigurationError(
+            _explain(problem), place=str(file), next_step="Mend it and run again."
+        ) from None
+
+
+def _explain(problem: ValidationError) -> str:
+    """Return pydantic's first complaints in words that name the key."""
+    lines = []
+    for error in problem.errors()[:4]:
+        where = ".".join(str(part) for part in error["loc"]) or "the file"
+        if error["type"] == "extra_forbidden":
+            hint = _nearest(error["loc"])
+            lines.append(f"unknown key {where!r}{hint}")
+        else:
+            lines.append(f"{where}: {error['msg'].removeprefix('Value error, ')}")
+    return "; ".join(lines) + "."
+
+
+def _nearest(location: tuple[Any, ...]) -> str:
+    known = {name for section in _Section.__subclasses__() for name in section.model_fields}
+    near = difflib.get_close_matches(str(location[-1]), sorted(known), 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

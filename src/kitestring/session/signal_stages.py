@@ -1,0 +1,375 @@
+"""From recordings to delta-DOR: describe, phase_cal, correlate, tones, fringe, delta_dor."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kitestring.calibrate.reference import APriori, delta_dor
+from kitestring.calibrate.types import DeltaDor
+from kitestring.correlate.engine import correlate
+from kitestring.correlate.store import read_visibilities, write_visibilities
+from kitestring.correlate.types import Visibilities
+from kitestring.errors import KitestringError
+from kitestring.formats.tdm import write_tdm
+from kitestring.fringe.fit import fit_visibilities
+from kitestring.fringe.tones import fit_tones
+from kitestring.fringe.types import FringeSolution, ToneSolution
+from kitestring.model.constants import C
+from kitestring.model.media import zenith_partial
+from kitestring.model.predict import elevation
+from kitestring.model.time import Epoch
+from kitestring.recordings.describe import Description, describe
+from kitestring.session.archive import load, save
+from kitestring.session.file import ScanSection, Session, SpacecraftSection
+from kitestring.session.run import Context, Outcome, Stage, file_stamps
+from kitestring.session.setting import Setting
+from kitestring.tones.extract import extract_tones
+from kitestring.tones.phasecal import phase_cal
+from kitestring.tones.types import PhaseCal, TonePhases
+
+PRODUCTS = "products"
+DESCRIPTIONS = f"{PRODUCTS}/describe.npz"
+PHASE_CALS = f"{PRODUCTS}/phase_cal.npz"
+VISIBILITIES = f"{PRODUCTS}/visibilities"
+TONES = f"{PRODUCTS}/tones.npz"
+FRINGES = f"{PRODUCTS}/fringes.npz"
+DELTA_DOR = f"{PRODUCTS}/delta_dor.npz"
+DELTA_DOR_TDM = f"{PRODUCTS}/delta_dor.tdm"
+
+DETECTED = 0.999  # probability from which a fringe counts as found
+
+
+def is_recorded(session: Session) -> bool:
+    """Tell whether there are recordings."""
+    return bool(session.recording)
+
+
+def _recordings(context: Context) -> list[object]:
+    """Return what tells whether recordings, or how they are read, have changed."""
+    session = context.session
+    stamps: list[object] = []
+    for section in session.recording:
+        stamps += [section, *file_stamps(context, section.files)]
+    return [session.setup, session.scan, *stamps]
+
+
+def steering_inputs(context: Context) -> list[object]:
+    """Return what the delay models depend on."""
+    session = context.session
+    parts: list[object] = [session.target, session.source, session.clock, session.troposphere]
+    for name in filter(None, [session.stations]):
+        parts += file_stamps(context, [name])
+    return parts
+
+
+def part_of(progress: Callable[[str, float], None], what: str, k: int, n: int) -> Any:
+    """Return a callable that tells the progress of part k of n from its own fraction."""
+    return lambda fraction: progress(what, (k + fraction) / n)
+
+
+# -- describe ----------------------------------------------------------------------------
+
+
+def _describe(context: Context) -> Outcome:
+    setting = Setting(context)
+    sections = context.session.recording
+    found: list[Description] = []
+    for k, section in enumerate(sections):
+        context.progress("describe", k / len(sections))
+        rate = context.session.setup[section.setup][0].sample_rate
+        found.append(describe(setting.files(section), read=True, sample_rate=rate))
+    save(context.path(DESCRIPTIONS), tuple(found))
+    harmed = sum(d.survey.counts.harmed for d in found)
+    summary = {
+        "recordings": len(found),
+        "gigabytes": round(sum(d.bytes for d in found) / 1e9, 3),
+        "damaged": harmed,
+        "missing frames": sum(d.survey.counts.missing for d in found),
+    }
+    return Outcome([DESCRIPTIONS], summary)
+
+
+def load_descriptions(context: Context) -> tuple[Description, ...]:
+    """Return what the stage "describe" found, in the order of the session's recordings."""
+    return tuple(load(context.path(DESCRIPTIONS)))
+
+
+# -- phase-cal -------------------------------------------------------------------------------
+
+
+def _phase_cal(context: Context) -> Outcome:
+    setting, wanted = Setting(context), context.session.phase_cal
+    assert wanted is not None
+    found: list[PhaseCal] = []
+    sections = context.session.recording
+    for k, section in enumerate(sections):
+        context.progress("phase_cal", k / len(sections))
+        found.append(phase_cal(setting.recording(section), wanted.spacing, wanted.offset))
+    save(context.path(PHASE_CALS), tuple(found))
+    told = {f"{p.station} channels": f"{len(p.present())} of {len(p.channels)}" for p in found}
+    return Outcome([PHASE_CALS], told)
+
+
+def load_phase_cals(context: Context) -> tuple[PhaseCal, ...]:
+    """Return the phase-cal tones of each recording."""
+    return tuple(load(context.path(PHASE_CALS)))
+
+
+# -- correlate -----------------------------------------------------------------------------
+
+
+def correlated_scans(setting: Setting) -> list[ScanSection]:
+    """Return the scans that are correlated."""
+    chosen = [] if setting.session.correlate.spacecraft else setting.target_scans
+    return [scan for scan in setting.session.scan if scan not in chosen]
+
+
+def is_correlated(session: Session) -> bool:
+    """Tell whether any scan is correlated."""
+    name = session.target.name if session.target else None
+    scans = [s for s in session.scan if session.correlate.spacecraft or s.source != name]
+    return is_recorded(session) and bool(scans)
+
+
+def visibility_path(context: Context, scan: str) -> Path:
+    """Return where the visibilities of a scan lie."""
+    return context.path(f"{VISIBILITIES}/{scan}.zarr")
+
+
+def _correlate(context: Context) -> Outcome:
+    setting, wanted = Setting(context), context.session.correlate
+    scans = correlated_scans(setting)
+    began, seconds, least = time.perf_counter(), 0.0, 1.0
+    for k, scan in enumerate(scans):
+        seconds += scan.duration
+        path = visibility_path(context, scan.name)
+        mark = path.with_suffix(".inputs")
+        # scans that an interrupted run has finished are not correlated again
+        if path.exists() and mark.exists() and mark.read_text() == context.inputs:
+            continue
+        start, stop = scan.span
+        tell = part_of(context.progress, f"correlate {scan.name}", k, len(scans))
+        found = correlate(
+            setting.recordings(scan),
+            setting.delay_model(scan),
+            bins=wanted.bins,
+            start=start,
+            stop=stop,
+            integration=wanted.integration,
+            products=wanted.products,
+            threads=context.threads,
+            progress=lambda done, total, tell=tell: tell(done / total),  # type: ignore[misc]
+        )
+        least = min(least, *(float(c.weight.min()) for c in found.channels))
+        mark.unlink(missing_ok=True)
+        partial = path.with_suffix(".part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_visibilities(partial, found, created=start.iso(3))
+        shutil.rmtree(path, ignore_errors=True)
+        partial.rename(path)
+        mark.write_text(context.inputs)
+    taken = time.perf_counter() - began
+    summary = {
+        "scans": len(scans),
+        "bins": wanted.bins,
+        "seconds of data a second": round(seconds / taken, 2),
+        "least weight": round(least, 4),
+    }
+    return Outcome([f"{VISIBILITIES}/{scan.name}.zarr" for scan in scans], summary)
+
+
+def load_visibilities(context: Context, scan: str) -> Visibilities:
+    """Return the visibilities of a scan."""
+    return read_visibilities(visibility_path(context, scan))
+
+
+# -- tones -----------------------------------------------------------------------------------
+
+
+def has_tones(session: Session) -> bool:
+    """Tell whether there are scans of a spacecraft with tones."""
+    return (
+        is_recorded(session)
+        and session.tones is not None
+        and isinstance(session.target, SpacecraftSection)
+        and any(s.source == session.target.name for s in session.scan)
+    )
+
+
+def _tones(context: Context) -> Outcome:
+    setting, wanted = Setting(context), context.session.tones
+    assert wanted is not None
+    scans = setting.target_scans
+    phases: list[TonePhases] = []
+    solutions: list[ToneSolution] = []
+    for k, scan in enumerate(scans):
+        context.progress(f"tones {scan.name}", k / len(scans))
+        start, stop = scan.span
+        spec = setting.tone_spec(scan)
+        model = setting.delay_model(scan)
+        recordings = setting.recordings(scan)
+        found = extract_tones(
+            recordings, model, spec, start, stop, wanted.dump, threads=context.threads
+        )
+        phases.append(found)
+        solutions.append(fit_tones(found))
+    save(context.path(TONES), (tuple(phases), tuple(solutions)))
+    density = np.array([p.density for p in phases])
+    names = phases[0].tones
+    summary = {
+        f"{name} dBHz": round(float(10 * np.log10(np.nanmean(density[:, :, i]))), 1)
+        for i, name in enumerate(names)
+    }
+    return Outcome([TONES], summary)
+
+
+def load_tones(context: Context) -> tuple[tuple[TonePhases, ...], tuple[ToneSolution, ...]]:
+    """Return the tones' phases, and the line through them, of each spacecraft scan."""
+    phases, solutions = load(context.path(TONES))
+    return phases, solutions
+
+
+# -- fringe ----------------------------------------------------------------------------------
+
+
+def tone_comb(session: Session) -> tuple[float, float] | None:
+    """Return spacing and offset of the phase-calibration tones, Hz."""
+    return (session.phase_cal.spacing, session.phase_cal.offset) if session.phase_cal else None
+
+
+def _fringe(context: Context) -> Outcome:
+    setting = Setting(context)
+    scans = correlated_scans(setting)
+    found: list[FringeSolution] = []
+    for k, scan in enumerate(scans):
+        context.progress(f"fringe {scan.name}", k / len(scans))
+        vis = load_visibilities(context, scan.name)
+        found += fit_visibilities(vis, phase_cal=tone_comb(context.session))
+    save(context.path(FRINGES), tuple(found))
+    detected = [f for f in found if f.probability >= DETECTED]
+    summary: dict[str, Any] = {"fringes": f"{len(detected)} of {len(found)} detected"}
+    if detected:
+        sigma = np.array([f.delay_sigma for f in detected])
+        summary["median sigma of delay (ps)"] = round(float(np.median(sigma)) * 1e12, 1)
+    return Outcome([FRINGES], summary)
+
+
+def load_fringes(context: Context) -> tuple[FringeSolution, ...]:
+    """Return the fringes of all baselines of all correlated scans."""
+    return tuple(load(context.path(FRINGES)))
+
+
+# -- delta-DOR -------------------------------------------------------------------------------
+
+
+def has_delta_dor(session: Session) -> bool:
+    """Tell whether tones can be referenced to quasars."""
+    return has_tones(session) and is_correlated(session)
+
+
+def _zenith_partials(setting: Setting) -> dict[tuple[str, str], float]:
+    """Return delay per zenith delay of every station in the middle of every scan."""
+    partials = {}
+    for scan in setting.session.scan:
+        start = scan.span[0]
+        middle = start.shifted(0.5 * scan.duration)
+        epoch = Epoch(middle.scale, middle.day[None], middle.second[None])
+        for station in setting.stations(scan):
+            state = setting.earth.station_state(station, epoch)
+            source = setting.source(scan.source)
+            if isinstance(source, np.ndarray):
+                direction = np.broadcast_to(source, (1, 3))
+            else:
+                away = source.state(epoch) + setting.earth.ephemeris.barycentric(
+                    source.center, epoch
+                )
+                towards = away[:, :3] - state.barycentric
+                direction = towards / np.linalg.norm(towards, axis=-1, keepdims=True)
+            angle = elevation(state, direction)
+            partials[scan.name, station.name] = float(zenith_partial(station, state, angle)[0])
+    return partials
+
+
+def reference_quasar(setting: Setting) -> str:
+    """Return the quasar whose theory delta-DOR is relative to: the first that was observed."""
+    return setting.quasar_scans[0].source
+
+
+def _delta_dor(context: Context) -> Outcome:
+    setting, session = Setting(context), context.session
+    fringes = [f for f in load_fringes(context) if f.scan in {s.name for s in setting.quasar_scans}]
+    _, solutions = load_tones(context)
+    quasar = reference_quasar(setting)
+    models = {s.name: setting.delay_model(s, quasar) for s in setting.target_scans}
+    rates = [c.sigma_rate for c in session.clock] or [1e-10]
+    known = APriori(
+        delay=max(setting.delay_uncertainty(s.span[0]) for s in setting.target_scans),
+        clock_rate=float(np.sqrt(2.0) * max(rates)),  # of a station less the reference
+        zenith=session.troposphere.sigma / C,
+    )
+    partials = None if session.troposphere.model == "none" else _zenith_partials(setting)
+    found = delta_dor(
+        fringes, solutions, models, zenith_partials=partials, a_priori=known, detection=DETECTED
+    )
+    save(context.path(DELTA_DOR), found)
+    write_tdm(
+        context.path(DELTA_DOR_TDM),
+        found.observables(),
+        comments=(f"session {session.name}", f"clocks relative to {found.reference_station}"),
+    )
+    summary = {
+        "rows": len(found),
+        "median sigma (ps)": round(float(np.median(found.sigma)) * 1e12, 1),
+        "ambiguity (ns)": round(found.ambiguity * 1e9, 1),
+        "least probability of the integers": round(float(found.probability.min()), 6),
+        "chi-square per degree of freedom": round(
+            found.chi_square / max(found.degrees_of_freedom, 1), 3
+        ),
+        "reference station": found.reference_station,
+    }
+    return Outcome([DELTA_DOR, DELTA_DOR_TDM], summary)
+
+
+def load_delta_dor(context: Context) -> DeltaDor:
+    """Return the quasar-referenced delays."""
+    found = load(context.path(DELTA_DOR))
+    if not isinstance(found, DeltaDor):
+        raise KitestringError("it holds no delta-DOR.", place=DELTA_DOR)
+    return found
+
+
+SIGNAL_STAGES = (
+    Stage("describe", is_recorded, _recordings, _describe),
+    Stage(
+        "phase_cal",
+        lambda s: is_recorded(s) and s.phase_cal is not None,
+        lambda c: [*_recordings(c), c.session.phase_cal],
+        _phase_cal,
+    ),
+    Stage(
+        "correlate",
+        is_correlated,
+        lambda c: [*_recordings(c), *steering_inputs(c), c.session.correlate],
+        _correlate,
+    ),
+    Stage(
+        "tones",
+        has_tones,
+        lambda c: [*_recordings(c), *steering_inputs(c), c.session.tones],
+        _tones,
+    ),
+    Stage("fringe", is_correlated, lambda c: [c.session.phase_cal], _fringe, ("correlate",)),
+    Stage(
+        "delta_dor",
+        has_delta_dor,
+        lambda c: [*steering_inputs(c), c.session.scan],
+        _delta_dor,
+        ("fringe", "tones"),
+    ),
+)

@@ -1,0 +1,1 @@
+"""From a truth to recordings and observables, with faults."""

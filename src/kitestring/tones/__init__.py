@@ -1,0 +1,1 @@
+"""Carrier, DOR and phase-cal tones."""

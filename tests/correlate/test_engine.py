@@ -1,0 +1,361 @@
+"""The FX engine against signals whose answer is known and a plain float64 correlator."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+from kitestring.correlate.engine import correlate
+from kitestring.errors import ConfigurationError, RecordingWarning, SpanError
+from kitestring.model.time import Epoch
+from kitestring.recordings.types import Channel
+
+START = Epoch.from_iso("2026-03-01T10:00:00")
+RATE = 8e6
+# delay (s), rate, acceleration ... of stations turning with the Earth
+EARTH = {
+    "AA": [0.0123456789, 1.3e-6, -3.1e-11, -1e-15],
+    "BB": [-0.0098765432, -0.9e-6, 4.4e-11, 2e-15],
+    "CC": [0.0203040506, 0.4e-6, 1.2e-11, 1e-15],
+}
+FLOAT32_ENGINE = 1e-5  # of the largest visibility: float32 samples, phasors and FFT
+
+
+def channel(kind, sky=8.4e9, name="CH00", pol="X"):
+    """USB, LSB: real; edge, middle: complex, upper; edge-, middle-: complex, lower."""
+    if kind in ("usb", "lsb"):
+        return Channel(name, sky, 1 if kind == "usb" else -1, RATE, polarization=pol)
+    zero = kind.rstrip("-")
+    return Channel(name, sky, -1 if kind.endswith("-") else 1, RATE, True, pol, zero)
+
+
+KINDS = ["usb", "lsb", "edge", "edge-", "middle", "middle-"]
+
+
+def noise(channel_, count, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((1, count))
+    if channel_.complex:
+        x = x + 1j * rng.standard_normal((1, count))
+    return x
+
+
+def direct_fx(recordings, totals, ch, bins, label, segments):
+    """A plain float64 FX correlator of one channel: sums of X1 conj(X2) by station pair."""
+    n = bins if ch.complex else 2 * bins
+    low, high = ch.sky_edges
+    centre = (low + high) / 2 - ch.sky_frequency
+    index = np.arange(bins) - (bins // 2 if ch.zero == "middle" else 0)
+    names = list(recordings)
+    sums = {(a, b): 0 for i, a in enumerate(names) for b in names[i:]}
+    k = np.arange(n)
+    for m in range(segments):
+        spectra = {}
+        for name in names:
+            poly = np.polynomial.Polynomial(totals[name])
+            middle = label + (m * n + n / 2) / RATE
+            reading = label + m * n / RATE + poly(middle)
+            first = int(np.rint(reading * RATE))
+            # the labels that the samples taken belong to
+            labels = middle + (k - n / 2) / RATE
+            rest = reading * RATE - first
+            stretch = poly(labels) - poly(middle)
+            turn = ch.sky_frequency * poly(labels - rest / RATE - stretch) + centre * stretch
+            x = recordings[name].read(first, n).samples[0].astype(complex)
+            z = np.fft.fft(x * np.exp(2j * np.pi * ch.direction * (turn % 1.0)))
+            z = z[index % n] * np.exp(2j * np.pi * index * rest / n)
+            spectra[name] = z if ch.direction == 1 else z.conj()[::-1]
+        for a, b in sums:
+            sums[a, b] = sums[a, b] + spectra[a] * spectra[b].conj()
+    gain = (1 if ch.complex else 2) / (n * n * segments)
+    return {pair: s * gain for pair, s in sums.items()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_engine_agrees_with_a_plain_float64_correlator(array_recording, make_model, kind):
+    bins, segments, label = 64, 90, 0.25
+    ch = channel(kind)
+    lead = 0.25 - 0.012  # the earliest reading wanted is 0.25 - 0.0099 s
+    count = int(0.045 * RATE)
+    common = noise(ch, count, 1)
+    recordings = {}
+    for seed, name in enumerate(EARTH, 2):
+        samples = common + noise(ch, count, seed)
+        recordings[name] = array_recording(name, (ch,), START.shifted(lead), samples)
+    segment = bins / ch.bandwidth
+    vis = correlate(
+        list(recordings.values()),
+        make_model(EARTH, START, 10.0),
+        bins=bins,
+        start=START.shifted(label),
+        stop=START.shifted(label + segments * segment),
+        integration=1.0,
+    )
+    # the plain correlator counts readings from the start of its recordings
+    shifted = {}
+    for name, t in EARTH.items():
+        moved = np.polynomial.Polynomial(t)(np.polynomial.Polynomial([lead, 1.0]))
+        shifted[name] = moved.coef
+    expected = direct_fx(recordings, shifted, ch, bins, label - lead, segments)
+    got = vis.channels[0].data[0, :, :, 0]
+    for b, pair in enumerate(vis.baselines):
+        wanted = expected[pair]
+        assert np.max(np.abs(got[b] - wanted)) < FLOAT32_ENGINE * np.max(np.abs(wanted)), pair
+    assert vis.integration[0] == pytest.approx(segments * segment, rel=1e-12)
+    middle = vis.epoch[0].since(START)
+    assert middle == pytest.approx(label + segments * segment / 2, abs=2e-11)  # one Epoch step
+    assert np.all(vis.channels[0].weight == 1.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_line_falls_in_the_bin_of_its_sky_frequency(array_recording, make_model, waves, kind):
+    bins = 32
+    ch = channel(kind)
+    low, high = ch.sky_edges
+    still = {"AA": [0.0]}
+    for fraction in (0.2, 0.8):
+        sky = low + np.round(fraction * bins) / bins * (high - low)
+        samples = waves(ch, [0.0], [sky], [1.0], 4000)[None]
+        recording = array_recording("AA", (ch,), START, samples)
+        vis = correlate(
+            [recording], make_model(still, START, 1.0), bins=bins, start=START,
+            stop=START.shifted(4e-4), integration=1.0,
+        )  # fmt: skip
+        power = vis.channels[0].data[0, 0, :, 0].real
+        frequency = vis.channels[0].frequency
+        assert np.all(np.diff(frequency) > 0)
+        assert low - 1e-3 <= frequency[0] < frequency[-1] <= high + 1e-3
+        assert frequency[np.argmax(power)] == pytest.approx(sky, abs=1e-3)
+        # the sum over bins is the mean power of the samples
+        assert power.sum() == pytest.approx(np.mean(np.abs(samples[0, :3200]) ** 2), rel=1e-3)
+
+
+def broad(ch, rng, lines=150):
+    low, high = ch.sky_edges
+    f = rng.uniform(low + 0.05 * (high - low), high - 0.05 * (high - low), lines)
+    return f, rng.standard_normal(lines) + 1j * rng.standard_normal(lines)
+
+
+@pytest.mark.parametrize(
+    ("kind1", "kind2"),
+    [(k, k) for k in KINDS] + [("usb", "lsb"), ("usb", "middle"), ("lsb", "edge-")],
+)
+def test_a_common_signal_gives_back_the_delay_left_over(
+    array_recording, make_model, waves, kind1, kind2
+):
+    """Phase +2 pi f (tau2 - tau1) of what the model lacks, at every bin, without any unknown."""
+    bins = 128
+    sky = 8.4e9
+    pair = []
+    for kind in (kind1, kind2):
+        # all cover 8.4 to 8.404 GHz where mixed
+        width = RATE / 2 if kind in ("usb", "lsb") else RATE
+        if kind1 == kind2:
+            pair.append(channel(kind, sky))
+        elif kind == "lsb":
+            pair.append(channel(kind, sky + width))
+        elif kind == "usb":
+            pair.append(channel(kind, sky))
+        else:
+            top = sky + RATE / 2 if kind.endswith("-") else sky + RATE / 4
+            pair.append(
+                Channel(
+                    "CH00",
+                    top,
+                    -1 if kind.endswith("-") else 1,
+                    RATE / 2,
+                    True,
+                    "X",
+                    kind.rstrip("-"),
+                )
+            )
+    rng = np.random.default_rng(5)
+    lines, amplitudes = broad(pair[0], rng)
+    left = {"AA": 11e-9, "BB": -23e-9}  # 34 ns earlier at BB than at AA, beyond the model
+    recordings = []
+    for name, ch in zip(left, pair, strict=True):
+        total = [EARTH[name][0] + left[name], *EARTH[name][1:]]
+        lead = 0.02 + EARTH[name][0] - 1e-4
+        count = int(0.0045 * ch.sample_rate)
+        samples = waves(ch, total, lines, amplitudes, count, first_reading=lead)[None]
+        recordings.append(array_recording(name, (ch,), START.shifted(lead), samples))
+    vis = correlate(
+        recordings, make_model({n: EARTH[n] for n in left}, START, 1.0), bins=bins,
+        start=START.shifted(0.02), stop=START.shifted(0.024), integration=1.0,
+    )  # fmt: skip
+    data = vis.channels[0].data[0, :, :, 0]
+    f = vis.channels[0].frequency
+    tau = left["BB"] - left["AA"]
+    cross = data[vis.baselines.index(("AA", "BB"))]
+    autos = data[0].real.sum(), data[2].real.sum()
+    expected = np.exp(2j * np.pi * ((f * tau) % 1.0))
+    good = np.abs(cross) > 0.02 * np.abs(cross).max()
+    coherence = np.sum(cross * expected.conj()) / np.sqrt(autos[0] * autos[1])
+    # 34 ns of a segment of 16 microseconds (complex) hold other samples, 0.2 %; what leaks
+    # round the edge of the band has another phase and costs a little more
+    assert abs(coherence) > 0.99
+    assert abs(np.angle(coherence)) < 2e-3  # rad: 0.04 ps at 8.4 GHz
+    # a line at a band's edge leaks into its mirror image where samples are real
+    assert np.median(np.abs(np.angle(cross[good] * expected[good].conj()))) < 0.05
+
+
+def test_a_clock_is_followed_in_samples_and_in_phase(array_recording, make_model, waves):
+    """Delay and clock act alike: one half of the total given as clock changes nothing."""
+    ch = channel("usb")
+    rng = np.random.default_rng(3)
+    lines, amplitudes = broad(ch, rng)
+    total = EARTH["AA"]
+    samples = waves(ch, total, lines, amplitudes, 30000, first_reading=0.03)[None]
+    recording = array_recording("AA", (ch,), START.shifted(0.03), samples)
+    other = array_recording("BB", (ch,), START, noise(ch, 300000, 1))
+    half = [c / 2 for c in total]
+    grids = {
+        "bins": 32, "start": START.shifted(0.0185), "stop": START.shifted(0.02), "integration": 1.0,
+        "baselines": [("AA", "BB")],
+    }  # fmt: skip
+    one = correlate([recording, other], make_model({"AA": total, "BB": [0.0]}, START, 1.0), **grids)
+    two = correlate(
+        [recording, other],
+        make_model({"AA": half, "BB": [0.0]}, START, 1.0, {"AA": half}),
+        **grids,
+    )
+    assert np.any(one.channels[0].data != 0)
+    scale = np.abs(one.channels[0].data).max()
+    np.testing.assert_allclose(
+        one.channels[0].data, two.channels[0].data, atol=1e-6 * scale, rtol=0
+    )
+
+
+def test_the_same_recording_twice_has_no_delay(array_recording, make_model):
+    ch = channel("usb")
+    samples = noise(ch, 40000, 7)
+    recordings = [array_recording(n, (ch,), START, samples) for n in ("AA", "BB")]
+    model = make_model({"AA": EARTH["BB"], "BB": EARTH["BB"]}, START, 1.0)
+    vis = correlate(
+        recordings, model, bins=64, start=START.shifted(0.0105), stop=START.shifted(0.014),
+        integration=0.99e-3,
+    )  # fmt: skip
+    auto, cross = vis.channels[0].data[:, 0], vis.channels[0].data[:, 1]
+    np.testing.assert_array_equal(auto.imag, 0)
+    np.testing.assert_allclose(cross, auto, rtol=1e-6)
+    assert len(vis.epoch) == 4  # three whole ones and a rest
+    # 0.99 ms is 61.875 segments of 16 microseconds: 62 are integrated
+    np.testing.assert_allclose(vis.integration[:3], 62 * 16e-6, rtol=1e-12)
+    np.testing.assert_allclose(vis.integration[3], (218 - 3 * 62) * 16e-6, rtol=1e-12)
+    begins = np.concatenate([[0], np.cumsum(vis.integration)[:-1]])
+    np.testing.assert_allclose(
+        vis.epoch.since(START), 0.0105 + begins + vis.integration / 2, atol=3e-11, rtol=0
+    )
+
+
+def test_lost_samples_lower_the_weight_and_nothing_else(array_recording, make_model):
+    """Half of the samples lost in odd stretches: weights exact, power and coherence unbiased."""
+    ch = channel("usb")
+    bins, segments = 32, 3000
+    count = 2 * bins * segments
+    common = noise(ch, count, 11)
+    rng = np.random.default_rng(12)
+    recordings, valid = [], []
+    for name, seed in (("AA", 13), ("BB", 14)):
+        mask = np.repeat(rng.random(count // 37 + 1) > 0.3, 37)[None, :count]
+        samples = common + noise(ch, count, seed)
+        recordings.append(array_recording(name, (ch,), START, samples, mask))
+        valid.append(mask[0])
+    model = make_model({"AA": [0.0], "BB": [0.0]}, START, 1.0)
+    vis = correlate(
+        recordings, model, bins=bins, start=START,
+        stop=START.shifted(segments * 2 * bins / RATE), integration=1.0,
+    )  # fmt: skip
+    both = [valid[0].mean(), (valid[0] & valid[1]).mean(), valid[1].mean()]
+    np.testing.assert_allclose(vis.channels[0].weight[0], both, rtol=1e-12)
+    power = vis.channels[0].data[0, :, :, 0].sum(axis=1)
+    # variances 2, 1 (common) and 2; 96,000 samples or so: 4 sigma of the mean of squares
+    n = count * both[1]
+    np.testing.assert_allclose(power[[0, 2]].real, 2.0, atol=4 * 2 * np.sqrt(2 / n) + 0.02)
+    np.testing.assert_allclose(power[1], 1.0, atol=4 * np.sqrt(5 / n) + 0.02)
+
+
+def test_labels_before_and_after_a_recording_have_no_weight(array_recording, make_model):
+    ch = channel("edge")
+    recordings = [array_recording(n, (ch,), START, noise(ch, 8000, 1)) for n in ("AA", "BB")]
+    model = make_model({"AA": [0.0], "BB": [0.0]}, START.shifted(-1.0), 3.0)
+    vis = correlate(
+        recordings, model, bins=100, start=START.shifted(-5e-4), stop=START.shifted(1.5e-3),
+        integration=5e-4,
+    )  # fmt: skip
+    assert vis.channels[0].weight[:, 1].tolist() == [0.0, 1.0, 1.0, 0.0]
+    assert np.all(vis.channels[0].data[[0, 3]] == 0)
+    assert np.all(np.isfinite(vis.channels[0].data))
+
+
+def test_threads_change_no_byte(array_recording, make_model, monkeypatch):
+    import kitestring.correlate.plan as plan
+
+    monkeypatch.setattr(plan, "CHUNK_SAMPLES", 50_000)
+    chs = (channel("usb"), channel("lsb", 8.42e9, "CH01"))
+    recordings = [
+        array_recording(
+            n, chs, START, np.vstack([noise(c, 200_000, s + i) for i, c in enumerate(chs)])
+        )
+        for s, n in enumerate(EARTH)
+    ]
+    seen = []
+    results = [
+        correlate(
+            recordings,
+            make_model(EARTH, START, 1.0),
+            bins=128,
+            start=START.shifted(0.002),
+            stop=START.shifted(0.02),
+            integration=0.006,
+            threads=threads,
+            progress=lambda done, total: seen.append((done, total)),
+        )
+        for threads in (1, 2, 5)
+    ]
+    assert len(seen) > 3 * 6
+    assert seen[-1][0] == seen[-1][1]
+    for other in results[1:]:
+        for a, b in zip(results[0].channels, other.channels, strict=True):
+            assert a.data.tobytes() == b.data.tobytes()
+            assert a.weight.tobytes() == b.weight.tobytes()
+
+
+def test_polarisation_products_and_channels_without_counterpart(array_recording, make_model):
+    usb = (channel("usb", pol="X"), channel("usb", name="CH01", pol="Y"))
+    more = (*usb, channel("usb", 8.5e9, "CH02"))
+    one = array_recording("AA", usb, START, np.vstack([noise(c, 4000, 1) for c in usb]))
+    two = array_recording("BB", more, START, np.vstack([noise(c, 4000, 2) for c in more]))
+    model = make_model({"AA": [0.0], "BB": [0.0]}, START, 1.0)
+    grid = {"bins": 16, "start": START, "stop": START.shifted(4e-4), "integration": 1.0}
+    with pytest.warns(RecordingWarning, match=r"BB CH02 \(8500\.000000 to 8504\.000000 MHz, X\)"):
+        vis = correlate([one, two], model, **grid)
+    assert [c.products for c in vis.channels] == [("XX", "YY"), ("XX",)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordingWarning)
+        vis = correlate([one, two], model, products="all", **grid)
+    assert vis.channels[0].products == ("XX", "XY", "YX", "YY")
+    auto = vis.channels[0].data[0, 0]
+    np.testing.assert_allclose(auto[:, 1], auto[:, 2].conj(), rtol=1e-6, atol=1e-9)
+    # AA has no channel at 8.5 GHz
+    assert np.all(np.isnan(vis.channels[1].data[0, 0]))
+    assert np.all(vis.channels[1].weight[0] == [0.0, 0.0, 1.0])
+
+
+def test_what_cannot_be_done_is_said(array_recording, make_model):
+    ch = channel("usb")
+    recording = array_recording("AA", (ch,), START, noise(ch, 4000, 1))
+    model = make_model({"AA": [0.0]}, START, 1.0)
+    grid = {"bins": 16, "start": START, "stop": START.shifted(4e-4), "integration": 1.0}
+    with pytest.raises(ConfigurationError, match="no station 'AA'"):
+        correlate([recording], make_model({"BB": [0.0]}, START, 1.0), **grid)
+    with pytest.raises(ConfigurationError, match="Two recordings"):
+        correlate([recording, recording], model, **grid)
+    with pytest.raises(ConfigurationError, match="no whole segment"):
+        correlate([recording], model, **(grid | {"stop": START}))
+    with pytest.raises(ConfigurationError, match="shorter than half a segment"):
+        correlate([recording], model, **(grid | {"integration": 1e-7}))
+    with pytest.raises(SpanError, match="outside the delay model"):
+        correlate([recording], make_model({"AA": [0.0]}, START, 1e-4), **grid)

@@ -1,0 +1,235 @@
+"""Doppler against phases that are integrated in extended precision; ramps."""
+
+from dataclasses import dataclass, field
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from kitestring.errors import MissingDataError
+from kitestring.model.constants import EARTH_RADIUS, GM, L_C, C
+from kitestring.model.doppler import mean_transmitted_frequency
+from kitestring.model.earth import EarthModel, StationState
+from kitestring.model.light_time import SHAPIRO_BODIES
+from kitestring.model.predict import Predictor
+from kitestring.model.stations import Station, get_station
+from kitestring.model.time import Epoch
+
+PICOSECOND = 1e-12
+MILLIHERTZ = 1e-3
+TURNAROUND = 880.0 / 749.0
+UPLINK = 7.18e9
+ORIGIN = Epoch.from_iso("2026-05-11T00:00:00", "tdb")
+START = Epoch.from_iso("2026-05-11T18:00:00.5").shifted(np.array([0.0, 1000.0, 7200.25]))
+COUNTS = np.array([1.0, 10.0, 60.0])
+
+
+class Line:
+    """A target that moves uniformly relative to the solar-system barycentre."""
+
+    name, center = "line", "SSB"
+    span = (Epoch.from_iso("2000-01-02", "tdb"), Epoch.from_iso("2049-01-01", "tdb"))
+
+    def __init__(self, position: np.ndarray, velocity: np.ndarray) -> None:
+        self.position, self.velocity = position, velocity
+
+    def state(self, epoch: Epoch) -> np.ndarray:
+        moved = self.position + self.velocity * np.asarray(epoch.since(ORIGIN))[..., None]
+        return np.concatenate([moved, np.broadcast_to(self.velocity, moved.shape)], axis=-1)
+
+
+@dataclass
+class Pieces:
+    """Ramps of one station."""
+
+    epoch: Epoch
+    frequency: np.ndarray
+    rate: np.ndarray
+    station: str = "DSS-55"
+
+
+@dataclass
+class Exact:
+    """Light times from the equations as they stand; times in s after `ORIGIN`."""
+
+    earth: EarthModel
+    target: Line
+    x: mp.matrix = field(init=False)
+    v: mp.matrix = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.x, self.v = mp.matrix(self.target.position), mp.matrix(self.target.velocity)
+
+    def spacecraft(self, t: mp.mpf) -> mp.matrix:
+        return self.x + self.v * t
+
+    def round_trip(
+        self, transmitter: Station, receiver: Station, received: Epoch, guess: float
+    ) -> mp.mpf:
+        """Return reception minus transmission as the two stations' clocks read it."""
+        r = self.earth.station_state(receiver, received)
+        t_r = after(r.tt) + mp.mpf(float(r.tdb_minus_tt[0]))
+        x_r, earth_r = place(r, mp.mpf(0))
+        t_s = t_r
+        for _ in range(12):
+            at = self.spacecraft(t_s)
+            t_s = t_r - mp.norm(at - x_r) / C - self.shapiro(r, x_r, earth_r, at)
+        at = self.spacecraft(t_s)
+        # near the answer, so that a station's motion is linear over what is left
+        s = self.earth.station_state(transmitter, r.tt.shifted(-round(guess, 6)))
+        rest = mp.mpf(0)
+        for _ in range(12):
+            x_t, earth_t = place(s, rest)
+            t_t = t_s - mp.norm(at - x_t) / C - self.shapiro(s, x_t, earth_t, at)
+            rest = t_t - after(s.tt) - mp.mpf(float(s.tdb_minus_tt[0]))
+        assert abs(rest) < 1e-6  # so that TDB-TT changes by 1e-16 s at most
+        return after(r.tt) - (after(s.tt) + rest)
+
+    def shapiro(
+        self, state: StationState, station: mp.matrix, earth: mp.matrix, target: mp.matrix
+    ) -> mp.mpf:
+        towards = (target - station) / mp.norm(target - station)
+        total = one_body(GM["EARTH"], station - earth, target - earth)
+        for name in SHAPIRO_BODIES:
+            body = self.earth.ephemeris.barycentric(name, state.tdb)[0]
+            at, v = mp.matrix(body[:3]), mp.matrix(body[3:])
+            ahead = mp.fsum(towards[k] * (at[k] - station[k]) for k in range(3)) / C
+            passed = at - v * min(max(ahead, 0), mp.norm(target - station) / C)
+            total += one_body(GM[name], station - passed, target - passed)
+        return total
+
+
+def after(epoch: Epoch) -> mp.mpf:
+    return mp.mpf(int(epoch.day[0] - ORIGIN.day) * 86400) + mp.mpf(float(epoch.second[0]))
+
+
+def place(state: StationState, rest: mp.mpf) -> tuple[mp.matrix, mp.matrix]:
+    """Return where station and geocentre are relative to the SSB, `rest` seconds later."""
+    v = mp.matrix(state.earth[0, 3:])
+    gcrs = mp.matrix(state.position[0]) + mp.matrix(state.velocity[0]) * rest
+    earth = mp.matrix(state.earth[0, :3]) + v * rest
+    scale = 1 - mp.mpf(float(state.solar_potential[0])) / mp.mpf(C) ** 2 - mp.mpf(L_C)
+    along = mp.fsum(v[k] * gcrs[k] for k in range(3)) / (2 * mp.mpf(C) ** 2)
+    return earth + gcrs * scale - v * along, earth
+
+
+def one_body(gm: float, station: mp.matrix, target: mp.matrix) -> mp.mpf:
+    """Return Moyer's eq. 8-54 as it stands."""
+    rr, rs, rho = mp.norm(station), mp.norm(target), mp.norm(station - target)
+    below = mp.mpf(EARTH_RADIUS) if rr == 0 else rs + rr - rho
+    return 2 * mp.mpf(gm) / mp.mpf(C) ** 3 * mp.log((rs + rr + rho) / below)
+
+
+def cycles(ramps: Pieces, start: mp.mpf, stop: mp.mpf) -> mp.mpf:
+    """Return what is sent between two times in s after the first piece."""
+    knots = [mp.mpf(float(x)) for x in ramps.epoch.since(ramps.epoch[0])] + [mp.inf]
+    total = mp.mpf(0)
+    for k, (f, rate) in enumerate(zip(ramps.frequency, ramps.rate, strict=True)):
+        left, right = max(start, knots[k]), min(stop, knots[k + 1])
+        if right > left:
+            middle = (left + right) / 2 - knots[k]
+            total += (mp.mpf(float(f)) + mp.mpf(float(rate)) * middle) * (right - left)
+    return total
+
+
+def ramps_before(first: Epoch, pieces: int, length: float) -> Pieces:
+    """Return contiguous ramps as a station sends them, from an epoch on."""
+    slope = np.resize([0.31, -0.52, 0.0, 1.4], pieces)
+    frequency = UPLINK + np.concatenate([[0.0], np.cumsum(slope[:-1] * length)])
+    return Pieces(first.shifted(np.arange(pieces) * length), frequency, slope)
+
+
+@pytest.fixture(scope="module")
+def earth() -> EarthModel:
+    return EarthModel()
+
+
+@pytest.mark.parametrize(("transmitter", "receiver"), [("DSS-55", "DSS-55"), ("DSS-55", "IRBENE")])
+@pytest.mark.parametrize("distance", [5e8, 3.5e11, 2e12])
+def test_counts(earth: EarthModel, transmitter: str, receiver: str, distance: float) -> None:
+    sender, listener = get_station(transmitter), get_station(receiver)
+    here = earth.ephemeris.barycentric("EARTH", START[0].to("tdb"))
+    position = here[:3] + distance * np.array([0.48, 0.83, 0.28])
+    velocity = here[3:] + np.array([3.1e3, -8.2e3, 4.4e3])
+    elapsed = float(START[0].to("tdb").since(ORIGIN))
+    target = Line(position - velocity * elapsed, velocity)
+    predictor = Predictor(earth, target)
+    # axis offsets belong to the antenna, and are apart from what is tested
+    sender, listener = plain(sender), plain(listener)
+    n = len(START)
+    both = Epoch.concatenate([START, START.shifted(COUNTS)])
+    light_time, _, _ = predictor.round_trip(sender, listener, both)
+    ramps = ramps_before(START[0].shifted(-float(light_time[0]) - 30.2), 700, 12.7)
+    found = predictor.doppler(sender, listener, START, COUNTS, ramps, TURNAROUND).value
+    exact = Exact(earth, target)
+    with mp.workdps(40):
+        for i in range(n):
+            a, b = (
+                exact.round_trip(sender, listener, both[[k]], float(light_time[k]))
+                for k in (i, n + i)
+            )
+            change = mp.mpf(float(light_time[n + i])) - mp.mpf(float(light_time[i]))
+            # a double holds a light time to 2e-16 of it
+            allowed = max(1.0 * PICOSECOND, 1e-15 * float(a))
+            assert abs(change - (b - a)) < allowed
+            begin = mp.mpf(float(START[i].since(ramps.epoch[0]))) - a
+            sent = cycles(ramps, begin, begin + mp.mpf(float(COUNTS[i])) - (b - a))
+            expected = mp.mpf(TURNAROUND) * sent / mp.mpf(float(COUNTS[i]))
+            limit = max(1.0 * MILLIHERTZ, TURNAROUND * UPLINK * allowed / COUNTS[i])
+            assert abs(mp.mpf(float(found[i])) - expected) < limit
+
+
+def plain(station: Station) -> Station:
+    return Station(station.name, station.position, station.velocity, station.epoch)
+
+
+class TestEquipmentDelays:
+    def test_they_shift_what_is_sent(self, earth: EarthModel) -> None:
+        """Both delays make the signal older; with a ramp its frequency follows."""
+        station = get_station("DSS-55")
+        target = Line(np.array([2e11, 1e11, 3e10]), np.zeros(3))
+        predictor = Predictor(earth, target)
+        steep = Pieces(START[0].shifted(np.array([-1e4])), np.array([UPLINK]), np.array([1e3]))
+        args = (station, station, START[:1], COUNTS[1:2], steep, TURNAROUND)
+        none = predictor.doppler(*args).value
+        with_delays = predictor.doppler(*args, delays=(2e-3, 3e-3)).value
+        # the count sees an earlier spacecraft too: 1e-9 of the frequency over 3 ms
+        assert with_delays - none == pytest.approx(-TURNAROUND * 1e3 * 5e-3, abs=0.1)
+
+
+class TestRamps:
+    def test_against_quadrature(self) -> None:
+        ramps = ramps_before(START[0], 40, 12.7)
+        start = START[0].shifted(np.array([0.0, 3.3, 100.0, 12.7, 490.0, 2000.0]))
+        duration = np.array([1.0, 60.0, 300.0, 12.7, 0.1, 100.0])
+        found = mean_transmitted_frequency(ramps, start, duration)
+        with mp.workdps(40):
+            for k, length in enumerate(duration):
+                begin = mp.mpf(float(start[k].since(ramps.epoch[0])))
+                expected = cycles(ramps, begin, begin + mp.mpf(length)) / mp.mpf(length)
+                assert abs(mp.mpf(float(found[k])) - expected) < 0.01 * MILLIHERTZ
+
+    def test_a_step_of_frequency_counts_by_its_share(self) -> None:
+        ramps = Pieces(
+            START[0].shifted(np.array([0.0, 10.0])), np.array([100.0, 200.0]), np.zeros(2)
+        )
+        mean = mean_transmitted_frequency(ramps, START[:1].shifted(6.0), np.array([16.0]))
+        assert mean == pytest.approx(175.0)
+
+    def test_before_the_first_piece_it_is_not_known(self) -> None:
+        ramps = ramps_before(START[0], 3, 10.0)
+        start = START[0].shifted(np.array([-1.0, 1.0]))
+        mean = mean_transmitted_frequency(ramps, start, np.full(2, 5.0))
+        assert np.isnan(mean).tolist() == [True, False]
+
+    def test_no_pieces(self) -> None:
+        none = Pieces(START[:0], np.zeros(0), np.zeros(0))
+        with pytest.raises(MissingDataError, match="DSS-55") as error:
+            mean_transmitted_frequency(none, START, COUNTS)
+        assert "ramps" in error.value.next_step
+
+    def test_leap_seconds_do_not_shift_ramps(self) -> None:
+        """2016-12-31 ended with a leap second: the ramp of the day before has run 1 s longer."""
+        ramps = Pieces(Epoch.from_iso(["2016-12-31T23:59:00"]), np.array([0.0]), np.array([1.0]))
+        start = Epoch.from_iso(["2017-01-01T00:00:00"])
+        assert mean_transmitted_frequency(ramps, start, np.array([2.0])) == pytest.approx(62.0)

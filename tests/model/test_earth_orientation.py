@@ -47,6 +47,17 @@ def test_splined_pole_is_the_series():
         assert np.abs(found - expected).max() < 1e-3 * MILLIMETRE_ON_GROUND
 
 
+def test_splined_pole_is_the_series_for_passes_over_years():
+    """Epochs in clusters: each block of days has its own spline, whatever else is asked for."""
+    start = Epoch.from_iso("2018-11-26", "tt")
+    epoch = start.shifted((np.arange(40)[:, None] * 19 * 86400.0 + np.arange(40) * 600.0).ravel())
+    exact = erfa.xys06a(*epoch.jd())
+    for found, expected in zip(celestial_pole(epoch), exact, strict=True):
+        assert np.abs(found - expected).max() < 1e-3 * MILLIMETRE_ON_GROUND
+    part = celestial_pole(epoch[:80])
+    assert all(np.array_equal(a[:80], b) for a, b in zip(celestial_pole(epoch), part, strict=True))
+
+
 def test_velocity_is_the_derivative_of_position():
     epoch = Epoch.from_iso("2023-05-11T18:00:00").shifted(np.array([-5.0, 0.0, 5.0]))
     rotation = earth_rotation(epoch, table().at(epoch))

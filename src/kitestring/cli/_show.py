@@ -14,8 +14,17 @@ from rich.table import Table
 
 from kitestring.session.run import Progress as Tell
 
+WIDE = 140  # columns where nobody looks at a terminal
 out = Console(highlight=False)
+if not out.is_terminal:
+    out = Console(highlight=False, width=WIDE)
 err = Console(stderr=True, highlight=False)
+
+
+def say(what: str, text: str, style: str) -> None:
+    """Print a message to stderr; nothing in its text is taken for markup."""
+    err.print(f"{what}: ", style=style, end="")
+    err.print(text, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -52,6 +52,6 @@ def describe_command(
         ("frames", survey.counts.summary()),
     ]
     for name, value in rows:
-        _show.out.print(f"{name:8} {value}", markup=False)
+        _show.out.print(f"{name:8} {value}", markup=False, soft_wrap=True)
     for note in found.notes:
-        _show.out.print(f"note     {note}", markup=False)
+        _show.out.print(f"note     {note}", markup=False, soft_wrap=True)

@@ -53,9 +53,9 @@ def _rows(title: str, columns: dict, names: list[str], cut: int = 0):  # type: i
     def text(name: str, value: object) -> str:
         if isinstance(value, str):
             return value
-        if "(s)" in name or "(s/s)" in name or "doppler" in name:
-            return f"{value:.12e}"
-        return f"{value:.4f}"
+        if "doppler" in name or "(s/s)" in name:
+            return f"{value:.6e}"
+        return f"{value:.12f}" if "(s)" in name else f"{value:.3f}"
 
     rows = [[text(n, columns[n][k]) for n in names] for k in range(len(columns[names[0]]))]
     header = [names[0], *(n[cut:] for n in names[1:])]

@@ -66,7 +66,7 @@ def _print(directory: Path, rows: list, as_json: bool) -> None:  # type: ignore[
         colour = _COLOURS[row.state]
         text = row.message or _show.told(row.summary)
         _show.out.print(f"{row.name:12} [{colour}]{row.state:11}[/] ", end="")
-        _show.out.print(text, markup=False)
+        _show.out.print(text, markup=False, soft_wrap=True)
     report = directory / "report.html"
     if report.exists():
         _show.out.print(f"report: {report}")

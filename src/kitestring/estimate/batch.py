@@ -38,8 +38,12 @@ Model = Callable[[Floats], tuple[Floats, Floats]]
 CONVERGED = 1e-3
 """A correction below this part of every sigma ends the iteration."""
 
+STALLED = 1e-2
+"""So does one below this that no longer shrinks: what is left is the model's rounding."""
+
 _MAD = 1.4826  # a normal distribution's sigma over its median absolute deviation
 _HALVINGS = 8
+_NEAR = 0.1  # sigma; a correction below it always goes: rounding hides whether the cost falls
 _STICKY = 10  # from this iteration on a row that was set aside stays so: no endless to and fro
 
 
@@ -186,11 +190,12 @@ class _Fit:
             outlier = self._outliers(self.data.value - point.computed - shift)
             if iteration >= _STICKY:
                 outlier = outlier | before
-            step = float(np.max(np.abs(correction) / sigmas))
-            if step < CONVERGED and np.array_equal(outlier, before):
+            last, step = step, float(np.max(np.abs(correction) / sigmas))
+            small = step < CONVERGED or 0.5 * last < step < STALLED
+            if small and np.array_equal(outlier, before):
                 self._check_edits(outlier)
                 return self._solution(point, biases, iteration)
-            point = self._moved(point, correction, start)
+            point = self._moved(point, correction, start, step < _NEAR)
             if not np.array_equal(outlier, before):
                 point = self._point(point.values, start, outlier, point)
         raise EstimationError(
@@ -199,7 +204,9 @@ class _Fit:
             next_step="Start nearer to the solution, or fix the weakest parameters.",
         )
 
-    def _moved(self, point: _Point, correction: Floats, start: Floats) -> _Point:
+    def _moved(
+        self, point: _Point, correction: Floats, start: Floats, near: bool = False
+    ) -> _Point:
         """Apply a correction, or the part of it after which the fit is not worse.
 
         Far from the solution the linear prediction may overshoot; near it the
@@ -209,7 +216,7 @@ class _Fit:
             values = point.values.copy()
             values[self.estimated] += correction
             moved = self._point(values, start, point.outlier)
-            if moved.cost <= point.cost * (1.0 + 1e-6) + 1e-6:
+            if near or moved.cost <= point.cost * (1.0 + 1e-6) + 1e-6:
                 break
             correction = 0.5 * correction
         return moved

@@ -124,6 +124,23 @@ def ramps_of(
     )
 
 
+def oscillator_of(ramps: Sequence[UplinkRamps], spacecraft: str) -> UplinkRamps:
+    """Return what a spacecraft itself transmits.
+
+    Raises
+    ------
+    MissingDataError
+        Where it is not known.
+    """
+    for table in ramps:
+        if table.station.casefold() == spacecraft.casefold():
+            return table
+    raise MissingDataError(
+        f"the frequency that {spacecraft} transmits is not known.",
+        next_step="Give a tracking file with TRANSMIT_FREQ rows of the spacecraft.",
+    )
+
+
 def predict_observables(
     observables: Observables,
     predictor: Predictor,
@@ -164,8 +181,16 @@ def predict_observables(
         Where the uplink frequency is not known.
     """
     path, kind = observables.path, observables.kind
+    get = (stations or StationCatalogue.default()).get
+    if len(path.participants) == 2 and kind is Kind.DOPPLER:
+        return predictor.one_way_doppler(
+            get(path.participants[1]),
+            count_start(observables),
+            observables.count,
+            oscillator_of(ramps, path.participants[0]),
+            path.receive_delay,
+        )
     if len(path.participants) == 3:
-        get = (stations or StationCatalogue.default()).get
         if kind is Kind.DOPPLER:
             return predictor.doppler(
                 get(path.participants[0]),
@@ -185,8 +210,8 @@ def predict_observables(
             return _predict_delay(observables, predictor, get, directions or {})
     raise ConfigurationError(
         f"{kind} over {path} is not modelled.",
-        next_step="Leave it out, or give it as two- or three-way Doppler or range, delay, delay "
-        "rate or delta-DOR.",
+        next_step="Leave it out, or give it as one-, two- or three-way Doppler, two- or three-way "
+        "range, delay, delay rate or delta-DOR.",
     )
 
 

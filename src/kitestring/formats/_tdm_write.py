@@ -83,7 +83,8 @@ def write_tdm(
     ConfigurationError
         For what a TDM cannot hold.
     """
-    when = created.to("utc").iso(3) if created else f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%S}"
+    now = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%S}"
+    when = now if created is None else created.to("utc").iso(3)
     lines = ["CCSDS_TDM_VERS = 2.0"]
     lines += _comment(comments)
     lines += [f"CREATION_DATE = {when}", f"ORIGINATOR = {originator}"]
@@ -264,7 +265,7 @@ def _rows(keyword: str, o: Observables, value: Floats) -> list[str]:
 def _described(o: Observables, keyword: str, comments: list[str]) -> tuple[Meta, list[str]]:
     """Return metadata and comments of rows that share count and flag."""
     path, names = o.path, [_name(p) for p in o.path.participants]
-    stamps = _stamps(Epoch.concatenate([o.epoch.first()[None], o.epoch.last()[None]]))
+    stamps = _stamps(Epoch.concatenate([o.epoch.first(), o.epoch.last()]))
     meta = {"DATA_TYPES": keyword, "TIME_SYSTEM": "UTC"}
     meta |= {"START_TIME": stamps[0], "STOP_TIME": stamps[1]}
     if keyword in ("DOR", "VLBI_DELAY"):

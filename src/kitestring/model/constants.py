@@ -16,6 +16,9 @@ L_G = 6.969290134e-10
 L_C = 1.48082686741e-8
 """Mean of 1 - d(TCG)/d(TCB) (Irwin & Fukushima 1999; IERS TN36 table 1.1)."""
 
+L_B = 1.550519768e-8
+"""1 - d(TDB)/d(TCB) (IAU 2006 resolution B3, exact)."""
+
 EARTH_ROTATION_RATE = 7.292115146706979e-5
 """d(ERA)/dt, rad per second of UT1: 2 pi x 1.00273781191135448 / 86400 (IERS TN36 eq. 5.15)."""
 

@@ -31,6 +31,23 @@ def angle_between(first: Floats, second: Floats) -> Floats:
     return np.asarray(np.arctan2(across, np.sum(first * second, axis=-1)))
 
 
+def uvw(direction: Floats, baseline: Floats) -> Floats:
+    """Return a baseline along east, north and the direction of the source, shape (..., 3), m.
+
+    Parameters
+    ----------
+    direction : ndarray, shape (..., 3)
+        Unit vectors to the source.
+    baseline : ndarray, shape (..., 3)
+        POSITION2 - POSITION1 in the same axes, m.
+    """
+    across = np.hypot(direction[..., 0], direction[..., 1])[..., None]
+    zero = np.zeros(direction.shape[:-1])
+    east = np.stack([-direction[..., 1], direction[..., 0], zero], axis=-1) / across
+    axes = np.stack([east, np.cross(direction, east), direction], axis=-2)
+    return np.asarray(np.einsum("...ij,...j->...i", axes, baseline))
+
+
 def sun_angle(target: Trajectory | Floats, epoch: Epoch, earth: EarthModel) -> Floats:
     """Return the angle between a target and the Sun, seen from the geocentre, rad.
 

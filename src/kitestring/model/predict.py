@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kitestring.model.constants import C
+from kitestring.model.constants import GM, L_B, C
 from kitestring.model.delay import Delay, far_field_delay, near_field_delay
 from kitestring.model.doppler import Ramps, mean_transmitted_frequency
 from kitestring.model.earth import EarthModel, StationState
-from kitestring.model.light_time import Leg, down_leg, up_leg
+from kitestring.model.ephemeris import Ephemeris
+from kitestring.model.light_time import SHAPIRO_BODIES, Leg, down_leg, up_leg
 from kitestring.model.stations import Station, axis_offset_delay
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
@@ -211,6 +212,50 @@ class Predictor:
         )
         return Prediction(value, events, elevation(down.station, down.direction)[:n])
 
+    def one_way_doppler(
+        self,
+        receiver: Station,
+        start: Epoch,
+        count: Floats,
+        transmitted: Ramps,
+        receive_delay: float = 0.0,
+    ) -> Prediction:
+        """Predict the mean received frequency of a signal that the target itself generates, Hz.
+
+        Parameters
+        ----------
+        receiver : Station
+            Receiving station.
+        start : Epoch, shape (n,)
+            Start of each count at the receiver, UTC.
+        count : ndarray, shape (n,)
+            Length of each count, s.
+        transmitted : Ramps
+            Frequency of the target's oscillator, in its proper time, by epoch of
+            transmission. It is hardly known better than 1e-7.
+        receive_delay : float
+            Equipment delay of the receiver, s.
+        """
+        n = len(start)
+        both = Epoch.concatenate([start, start.shifted(count)]).shifted(-receive_delay)
+        state = self.earth.station_state(receiver, both)
+        down = down_leg(state, self.trajectory, self.earth.ephemeris)
+        late = down.light_time + self.station_delay(receiver, state, down.direction)
+        # the station's TT second is not quite one of TDB, nor is the target's proper second
+        coordinate = late - state.tdb_minus_tt
+        elapsed = count - (coordinate[n:] - coordinate[:n])
+        sent_for = elapsed * proper_time_rate(down, self.earth.ephemeris)[:n]
+        sent_from = down.spacecraft_epoch[:n].to("tai")
+        frequency = mean_transmitted_frequency(transmitted, sent_from, sent_for)
+        slope = (-frequency / count)[:, None]
+        partial = down.direction / C
+        events = (
+            Event(down.spacecraft_epoch[n:], slope * partial[n:]),
+            Event(down.spacecraft_epoch[:n], -slope * partial[:n]),
+        )
+        value = frequency * (sent_for / count)
+        return Prediction(value, events, elevation(state, down.direction)[:n])
+
     def delay(self, station1: Station, station2: Station, received: Epoch) -> Prediction:
         """Predict the VLBI delay of the target, s; `received` is its arrival at station 1."""
         state1 = self.earth.station_state(station1, received)
@@ -221,6 +266,21 @@ class Predictor:
         sent = down_leg(state1, self.trajectory, self.earth.ephemeris).spacecraft_epoch
         partial = (found.direction2 - found.direction1) / C
         return Prediction(value, (Event(sent, partial),), elevation(state1, found.direction1))
+
+
+def proper_time_rate(leg: Leg, ephemeris: Ephemeris) -> Floats:
+    """Return d(proper time of the target)/d(TDB) at its events, shape (n,).
+
+    1 - (U + v^2 / 2) / c^2 + L_B, U the potential of Sun, Moon and planets
+    (Moyer 2000, eq. 2-20, in units of TDB).
+    """
+    potential = np.zeros(len(leg.light_time))
+    for name in ("EARTH", *SHAPIRO_BODIES):
+        body = ephemeris.barycentric(name, leg.spacecraft_epoch)
+        away = np.linalg.norm(leg.spacecraft[:, :3] - body[:, :3], axis=-1)
+        potential += GM[name] / away
+    speed2 = np.sum(leg.spacecraft[:, 3:] ** 2, axis=-1)
+    return np.asarray(1.0 - (potential + 0.5 * speed2) / C**2 + L_B)
 
 
 def quasar_delay(

@@ -15,7 +15,7 @@ from kitestring.errors import ConfigurationError
 from kitestring.model.constants import C
 from kitestring.model.delay import far_field_delay, near_field_delay
 from kitestring.model.earth import EarthModel, StationState
-from kitestring.model.geometry import angle_between, sun_angle
+from kitestring.model.geometry import angle_between, sun_angle, uvw
 from kitestring.model.light_time import down_leg
 from kitestring.model.predict import Media, aberrated_direction, elevation, station_delay
 from kitestring.model.stations import Station
@@ -245,11 +245,7 @@ def _baseline(
     value, state1, state2, direction = delay(epoch)
     rate = (delay(epoch.shifted(_STEP))[0] - delay(epoch.shifted(-_STEP))[0]) / (2.0 * _STEP)
     baseline = state2.position - state1.position
-    across = np.hypot(direction[:, 0], direction[:, 1])[:, None]
-    east = np.stack([-direction[:, 1], direction[:, 0], np.zeros(len(direction))], axis=-1) / across
-    axes = np.stack([east, np.cross(direction, east), direction], axis=-2)
-    uvw = np.einsum("nij,nj->ni", axes, baseline)
-    return BaselinePrediction((first.name, second.name), value, rate, uvw)
+    return BaselinePrediction((first.name, second.name), value, rate, uvw(direction, baseline))
 
 
 _LOWEST = np.radians(5.0)

@@ -7,11 +7,12 @@ that a file could name.
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ def load(path: str | Path) -> Any:
 
 
 def _encode(value: Any, arrays: dict[str, Any]) -> Any:
+    if isinstance(value, Enum):
+        return {"e": _name(type(value)), "v": value.value}
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | str):
@@ -74,9 +77,8 @@ def _encode(value: Any, arrays: dict[str, Any]) -> Any:
         arrays[name] = value
         return {"a": name}
     if is_dataclass(value) and not isinstance(value, type):
-        kind = type(value)
         held = {f.name: _encode(getattr(value, f.name), arrays) for f in fields(value)}
-        return {"c": f"{kind.__module__}:{kind.__qualname__}", "v": held}
+        return {"c": _name(type(value)), "v": held}
     if isinstance(value, Mapping):
         return {"d": [[_encode(k, arrays), _encode(v, arrays)] for k, v in value.items()]}
     if isinstance(value, tuple | list):
@@ -95,10 +97,23 @@ def _decode(value: Any, arrays: Any) -> Any:
         return tuple(_decode(v, arrays) for v in value["t"])
     if "d" in value:
         return {_decode(k, arrays): _decode(v, arrays) for k, v in value["d"]}
-    module, _, name = str(value["c"]).partition(":")
-    kind = None
-    if module.startswith("kitestring."):
-        kind = getattr(importlib.import_module(module), name, None)
-    if not (isinstance(kind, type) and is_dataclass(kind)):
-        raise ValueError(f"{value['c']} is no type of this version")
-    return kind(**{k: _decode(v, arrays) for k, v in value["v"].items()})
+    if "e" in value:
+        return _kind(value["e"], Enum)(value["v"])
+    return _kind(value["c"])(**{k: _decode(v, arrays) for k, v in value["v"].items()})
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _kind(text: str, base: type = object) -> Any:
+    """Return the dataclass or enumeration of this package that a name stands for."""
+    module, _, name = text.partition(":")
+    found = None
+    if module.startswith("kitestring.") and importlib.util.find_spec(module) is not None:
+        found = getattr(importlib.import_module(module), name, None)
+    if not isinstance(found, type) or not issubclass(found, base):
+        found = None
+    if found is None or not (is_dataclass(found) or issubclass(found, Enum)):
+        raise ValueError(f"{text} is no type of this version")
+    return found

@@ -33,8 +33,14 @@ from kitestring.model.stations import get_station
 from kitestring.model.time import Epoch
 from kitestring.recordings.types import Channel
 from kitestring.session.file import FILE_NAME, read_session
-from kitestring.session.orbit_stages import Seen, from_earth, load_determined, sky_sigmas
-from kitestring.session.report_stage import REPORT, middle_of
+from kitestring.session.orbit_stages import (
+    Seen,
+    from_earth,
+    load_determined,
+    middle_of,
+    sky_sigmas,
+)
+from kitestring.session.report_stage import REPORT
 from kitestring.session.run import Context, Progress, no_progress, run_session
 from kitestring.session.setting import Setting
 from kitestring.session.signal_stages import load_delta_dor
@@ -343,7 +349,6 @@ def write_session_file(directory: Path, size: DemoSize, earth: EarthModel) -> No
             "[[clock]]",
             f'station = "{name}"',
             f'epoch = "{START.iso(0)}"',
-            f"sigma_offset = {SIGMA_CLOCK}",
             f"sigma_rate = {SIGMA_CLOCK_RATE}",
         ]
     for scan, kind, start in scan_plan(size):
@@ -427,7 +432,7 @@ def run_demo(
     _clear(folder)
     simulate_demo(folder, seed, size, progress=progress, threads=threads)
     run_session(folder, progress=progress, threads=threads)
-    return _compare(folder, seed, size, began)
+    return compare_with_truth(folder, seed, size, began)
 
 
 def _clear(folder: Path) -> None:
@@ -450,7 +455,20 @@ def _clear(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _compare(folder: Path, seed: int, size: DemoSize, began: float) -> DemoResult:
+def compare_with_truth(folder: Path, seed: int, size: DemoSize, began: float) -> DemoResult:
+    """Compare what the stages of a demonstration found with what was put in.
+
+    Parameters
+    ----------
+    folder : Path
+        The demonstration's directory, with stages up to "orbit" done.
+    seed : int
+        What the truth was drawn with.
+    size : DemoSize
+        How large it is.
+    began : float
+        `time.perf_counter` at the beginning.
+    """
     setting = Setting(Context(folder, read_session(folder)))
     truth = draw_truth(seed, size, setting.earth)
     delta = load_delta_dor(setting.context)

@@ -134,8 +134,8 @@ class ClockSection(_Section):
     epoch: When
     offset: float = 0.0
     rate: float = 0.0
-    sigma_offset: Positive = 1e-6
     sigma_rate: Positive = 1e-12
+    """Uncertainty of the rate; the offset is estimated freely."""
 
     @property
     def reference(self) -> Epoch:
@@ -220,6 +220,8 @@ class TrackingSection(_Section):
     base_frequency: float | None = None
     sigma: Positive | None = None
     """Uncertainty of a point where the file states none, in the observable's unit."""
+    dor: Literal["wavefront", "ranges"] = "wavefront"
+    """What DOR rows of a TDM hold that does not say: arrivals of one wavefront, or ranges."""
     use: bool = True
     """Whether the estimator takes it; otherwise its residuals are shown only."""
 

@@ -11,7 +11,7 @@ from kitestring.dynamics.propagate import OrbitTarget
 from kitestring.dynamics.types import PRESSURE_NAME, STATE_NAMES
 from kitestring.errors import MissingDataError
 from kitestring.estimate.lander import LanderTarget
-from kitestring.estimate.mapping import sky_axes, to_axes
+from kitestring.estimate.mapping import plane_of_sky, sky_axes, to_axes
 from kitestring.estimate.tracking import fit_target, residuals_at
 from kitestring.estimate.types import (
     Editing,
@@ -81,7 +81,7 @@ class TrackedData:
 def _read_tracking(context: Context, section: TrackingSection, target: str) -> TrackingData:
     path = context.path(section.file)
     if section.format == "tdm":
-        return read_tdm(path)
+        return read_tdm(path, dor=section.dor)
     assert section.station is not None  # the session file's check
     assert section.base_frequency is not None
     found = read_fdets(
@@ -134,7 +134,10 @@ def _observables(context: Context) -> Outcome:
             sets = [flag_near_sun(o, trajectory, setting.earth, angle) for o in sets]
         if wanted.elevation > 0:
             angle = float(np.radians(wanted.elevation))
-            sets = [flag_low_elevation(o, trajectory, setting.earth, angle) for o in sets]
+            sets = [
+                flag_low_elevation(o, trajectory, setting.earth, angle, setting.catalogue)
+                for o in sets
+            ]
         points += sum(len(o) for o in sets)
         flagged += sum(int(np.sum(~o.good)) for o in sets)
         found.append(TrackedData(section.file, section.use, replace(data, observables=tuple(sets))))
@@ -287,14 +290,31 @@ def _orbit(context: Context) -> Outcome:
     }
     if isinstance(target, OrbitTarget):
         context.progress("orbit", 0.8)
-        found = replace(found, orbit=_predicted(setting, target, values, solution, table))
+        orbit = _predicted(setting, target, values, solution, table)
+        found = replace(found, orbit=orbit)
         outputs.append(ORBIT_OEM)
-        _write_oem(context, found.orbit, session)
+        _write_oem(context, orbit, session)
+        middle = middle_of(setting)
+        sky = plane_of_sky(orbit.covariance(middle), from_earth(orbit, middle, setting)[:3])
+        summary = {f"sigmas at {middle.to('utc').iso(0)} UTC": str(sky)} | summary
+    else:
+        summary = _place(solution) | summary
     save(context.path(SOLUTION), found)
     made_by = {"session": session.name}
     write_solution(context.path(SOLUTION_JSON), found.orbit or solution, **made_by)
     write_residuals(context.path(RESIDUALS), table)
     return Outcome(outputs, summary)
+
+
+def _place(solution: Solution) -> dict[str, object]:
+    """Return where a lander stands, as longitude (east), planetocentric latitude and radius."""
+    x, y, z = solution.values
+    return {
+        "longitude (deg E)": round(float(np.degrees(np.arctan2(y, x)) % 360.0), 6),
+        "latitude (deg)": round(float(np.degrees(np.arctan2(z, np.hypot(x, y)))), 5),
+        "radius (km)": round(float(np.linalg.norm(solution.values)) / 1e3, 3),
+        "rms": f"{solution.rms:.3g}",
+    }
 
 
 def _all_values(solution: Solution, session: Session) -> Floats:
@@ -314,8 +334,7 @@ def _predicted(
     return OrbitSolution(longer.trajectory(values), solution, table)
 
 
-def _write_oem(context: Context, orbit: OrbitSolution | None, session: Session) -> None:
-    assert orbit is not None
+def _write_oem(context: Context, orbit: OrbitSolution, session: Session) -> None:
     start, stop = orbit.span
     epochs = start.shifted(np.linspace(0.0, float(stop.since(start)), _OEM_POINTS))
     write_oem(
@@ -364,6 +383,15 @@ def sky_sigmas(orbit: OrbitSolution, epoch: Epoch, setting: Setting) -> tuple[Se
 
 
 AXES = ("east", "north", "radial")
+
+
+def middle_of(setting: Setting) -> Epoch:
+    """Return the middle of a session's scans, or the epoch of its state where it has none, TDB."""
+    scans = setting.session.scan
+    if not scans:
+        return setting.spacecraft.state_epoch
+    start, stop = scans[0].span[0], scans[-1].span[1]
+    return start.shifted(0.5 * float(stop.since(start))).to("tdb")
 
 
 def from_earth(orbit: OrbitSolution, epoch: Epoch, setting: Setting) -> Floats:

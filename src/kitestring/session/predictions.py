@@ -8,18 +8,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kitestring.errors import ConfigurationError, MissingDataError, UnknownNameError
+from kitestring.errors import ConfigurationError, MissingDataError, SpanError, UnknownNameError
 from kitestring.formats.oem import read_oem
 from kitestring.model.earth import EarthModel
 from kitestring.model.media import Troposphere
 from kitestring.model.sources import get_source
-from kitestring.model.stations import get_station
+from kitestring.model.stations import StationCatalogue
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
 from kitestring.products.predictions import PredictionTable, predict_table
 from kitestring.session.file import read_session
 from kitestring.session.orbit_stages import load_determined
 from kitestring.session.run import Context
+from kitestring.session.setting import Setting
 
 MOST_EPOCHS = 100_000
 
@@ -77,7 +78,7 @@ def predict_for(
     target : str
         See `find_target`.
     stations : sequence of str
-        Names in the catalogue.
+        Names in the catalogue, or in that of the session.
     start : str
         First epoch, UTC, ISO 8601.
     step : float
@@ -91,12 +92,20 @@ def predict_for(
             next_step=f"Ask for 1 to {MOST_EPOCHS}.",
         )
     name, found = find_target(target)
+    path = Path(target)
+    own = Setting(Context(path, read_session(path))).catalogue if path.is_dir() else None
+    catalogue = own or StationCatalogue.default()
     epochs = Epoch.from_iso(start).shifted(step * np.arange(number))
-    return predict_table(
-        found,
-        [get_station(s) for s in stations],
-        epochs,
-        EarthModel(),
-        name=name,
-        media=(Troposphere(),),
-    )
+    try:
+        return predict_table(
+            found,
+            [catalogue.get(s) for s in stations],
+            epochs,
+            EarthModel(),
+            name=name,
+            media=(Troposphere(),),
+        )
+    except SpanError as problem:
+        if own is not None:
+            problem.next_step = "Raise estimate.predict_days in session.toml and run again."
+        raise

@@ -19,7 +19,6 @@ from kitestring.estimate.types import OrbitSolution, ResidualTable
 from kitestring.formats.correlx import read_correlx_output
 from kitestring.fringe.fit import delay_rate_map
 from kitestring.fringe.types import FringeSolution
-from kitestring.model.time import Epoch
 from kitestring.plots.delta_dor import plot_delta_dor
 from kitestring.plots.fringe import plot_channel_phases, plot_fringe
 from kitestring.plots.orbit import plot_lander, plot_plane_of_sky, plot_rtn_sigmas
@@ -29,6 +28,7 @@ from kitestring.plots.tones import plot_phase_cal, plot_tone_phases
 from kitestring.plots.visibilities import plot_spectra
 from kitestring.products.report import Picture, Section, Table, write_report
 from kitestring.session.file import LanderSection, Session
+from kitestring.session.ledger import Event, Ledger
 from kitestring.session.orbit_stages import (
     AXES,
     ORBIT_STAGES,
@@ -37,6 +37,7 @@ from kitestring.session.orbit_stages import (
     from_earth,
     has_orbit,
     load_determined,
+    middle_of,
     sky_sigmas,
 )
 from kitestring.session.run import Context, Outcome, Stage
@@ -385,15 +386,6 @@ def _add_orbit(
     pictures.append(Picture("Uncertainty of the predicted orbit", figure))
 
 
-def middle_of(setting: Setting) -> Epoch:
-    """Return the middle of a session's scans, or the epoch of its state where it has none, TDB."""
-    scans = setting.session.scan
-    if not scans:
-        return setting.spacecraft.state_epoch
-    start, stop = scans[0].span[0], scans[-1].span[1]
-    return start.shifted(0.5 * float(stop.since(start))).to("tdb")
-
-
 def seen_table(seen: Sequence[Seen], caption: str) -> Table:
     """Return a table of what the data have improved, and what not."""
     rows = [
@@ -426,18 +418,30 @@ _SECTIONS: tuple[tuple[str, Callable[[Session], bool], Callable[[Setting], Secti
 
 
 def _facts(setting: Setting) -> list[tuple[str, str]]:
-    from kitestring.session.ledger import Ledger
-
+    """Return what a reader in a hurry wants: the first figures of each stage."""
     facts = []
-    session, ledger = setting.session, Ledger(setting.context.directory)
-    if session.target is not None:
-        facts.append(("target", session.target.name))
-    for stage in (*SIGNAL_STAGES, *ORBIT_STAGES):
-        event = ledger.last(stage.name)
-        if stage.applies(session) and event is not None:
-            told = ", ".join(f"{k} {v}" for k, v in event.summary.items())
-            facts.append((stage.name, told or event.event))
+    if setting.session.target is not None:
+        facts.append(("target", setting.session.target.name))
+    for event in _finished(setting):
+        first = list(event.summary.items())[:2]
+        facts.append((event.stage, ", ".join(f"{k} {v}" for k, v in first)))
     return facts
+
+
+def _stages(setting: Setting) -> Section:
+    rows = [
+        (event.stage, event.time, ", ".join(f"{k} {v}" for k, v in event.summary.items()))
+        for event in _finished(setting)
+    ]
+    header = ("stage", "finished (UTC)", "figures")
+    return Section("Stages", "What each stage told.", (Table(header, rows, "Ledger"),))
+
+
+def _finished(setting: Setting) -> list[Event]:
+    ledger = Ledger(setting.context.directory)
+    stages = [s for s in (*SIGNAL_STAGES, *ORBIT_STAGES) if s.applies(setting.session)]
+    last = [ledger.last(stage.name) for stage in stages]
+    return [event for event in last if event is not None and event.event == "finished"]
 
 
 def _report(context: Context) -> Outcome:
@@ -447,6 +451,7 @@ def _report(context: Context) -> Outcome:
     for k, (name, make) in enumerate(wanted):
         context.progress(f"report {name}", k / len(wanted))
         sections.append(make(setting))
+    sections.append(_stages(setting))
     start = [s.span[0].iso(0) for s in session.scan[:1]]
     write_report(
         context.path(REPORT),

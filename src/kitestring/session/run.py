@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from kitestring import __version__
 from kitestring.errors import ConfigurationError, KitestringError, MissingDataError
 from kitestring.session.file import Session, read_session
 from kitestring.session.ledger import Event, Ledger, digest, file_stamp
@@ -113,11 +114,15 @@ class StageStatus:
 
 
 def _digests(context: Context, stages: Sequence[Stage]) -> dict[str, str]:
-    """Return each stage's digest; a stage that reads another's outputs depends on its inputs."""
+    """Return each stage's digest.
+
+    A stage that reads another's outputs depends on its inputs, and all depend on
+    the version: a release may move answers.
+    """
     found: dict[str, str] = {}
     for stage in stages:
         earlier = [found[name] for name in stage.after if name in found]
-        found[stage.name] = digest([stage.name, *earlier, *stage.inputs(context)])
+        found[stage.name] = digest([__version__, stage.name, *earlier, *stage.inputs(context)])
     return found
 
 

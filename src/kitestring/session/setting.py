@@ -17,6 +17,7 @@ from kitestring.errors import MissingDataError, RecordingError, RecordingWarning
 from kitestring.formats.correlx import CorrelxSetup, read_correlx
 from kitestring.model.constants import C
 from kitestring.model.earth import EarthModel
+from kitestring.model.geometry import uvw
 from kitestring.model.light_time import down_leg
 from kitestring.model.media import Troposphere
 from kitestring.model.polynomials import DelayModel
@@ -206,6 +207,21 @@ class Setting:
             media=self.media,
             inputs=inputs,
         )
+
+    def uvw(self, scan: ScanSection, baselines: Sequence[tuple[str, str]], epoch: Epoch) -> Floats:
+        """Return baseline coordinates at epochs, shape (time, baseline, 3), m."""
+        source = self.source(scan.source)
+        centre = self.earth.station_state(None, epoch)
+        if isinstance(source, np.ndarray):
+            direction = np.broadcast_to(source, (len(epoch), 3))
+        else:
+            direction = down_leg(centre, source, self.earth.ephemeris).direction
+        places = {
+            name: self.earth.station_state(self.catalogue.get(name), epoch).position
+            for name in {n for pair in baselines for n in pair}
+        }
+        found = [uvw(direction, places[b] - places[a]) for a, b in baselines]
+        return np.stack(found, axis=1)
 
     # -- the target ----------------------------------------------------------
 

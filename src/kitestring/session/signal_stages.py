@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def steering_inputs(context: Context) -> list[object]:
     """Return what the delay models depend on."""
     session = context.session
     parts: list[object] = [session.target, session.source, session.clock, session.troposphere]
+    parts.append(version("astropy-iers-data"))  # the Earth orientation that it carries
     for name in filter(None, [session.stations]):
         parts += file_stamps(context, [name])
     return parts
@@ -170,7 +172,8 @@ def _correlate(context: Context) -> Outcome:
         mark.unlink(missing_ok=True)
         partial = path.with_suffix(".part")
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_visibilities(partial, found, created=start.iso(3))
+        places = setting.uvw(scan, found.baselines, found.epoch)
+        write_visibilities(partial, found, uvw=places, created=start.iso(3))
         shutil.rmtree(path, ignore_errors=True)
         partial.rename(path)
         mark.write_text(context.inputs)

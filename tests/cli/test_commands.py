@@ -1,0 +1,87 @@
+"""Commands: data on stdout, errors on stderr with exit code 2."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from kitestring.cli.app import app
+from kitestring.model.time import Epoch
+from kitestring.recordings.types import Channel
+from kitestring.recordings.vdif_writer import VdifWriter
+
+
+@pytest.fixture
+def recording(tmp_path):
+    path = tmp_path / "a [b].vdif"  # brackets are no markup
+    channels = [Channel("CH00", 8.4e9, 1, 8e6)]
+    start = Epoch.from_iso("2026-01-01T00:00:00")
+    with VdifWriter(path, station="Tm", start=start, channels=channels, bits=2) as writer:
+        codes = np.random.default_rng(1).integers(0, 4, (1, 40 * writer.frame_samples))
+        writer.write_codes(codes.astype(np.uint8))
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_describe_tells_the_same_in_words_and_json(recording, tmp_path):
+    told = run("describe", recording, "--rate", "8e6")
+    assert told.exit_code == 0
+    assert "2026-01-01T00:00:00.000000000 UTC" in told.stdout
+    assert "of 40 frames: none missing" in told.stdout
+    plain = json.loads(run("describe", recording, "--read", "--rate", "8e6", "--json").stdout)
+    assert plain["survey"]["channel_count"] == 1
+    assert sum(plain["statistics"]["level_fractions"][0]) == pytest.approx(1.0)
+    picture = tmp_path / "levels.png"
+    assert run("describe", recording, "--rate", "8e6", "--plot", picture).exit_code == 0
+    assert picture.stat().st_size > 10_000
+
+
+def test_predict_in_three_forms():
+    common = ["predict", "3C84", "-s", "Ur", "-s", "T6", "--start", "2026-01-01T16:00:00", "-n", 3]
+    words = run(*common)
+    assert words.exit_code == 0
+    assert "URUMQI-TIANMA65" in words.stdout
+    columns = json.loads(run(*common, "--json").stdout)["columns"]
+    lines = run(*common, "--csv").stdout.splitlines()
+    assert len(lines) == 4
+    assert lines[0].split(",") == list(columns)
+    delays = columns["URUMQI-TIANMA65 delay (s)"]
+    assert delays[1] - delays[0] == pytest.approx(
+        600.0 * 0.5 * sum(columns["URUMQI-TIANMA65 rate (s/s)"][:2]), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["describe", "missing.vdif"], "missing.vdif"),
+        (["run", "."], "no session file"),
+        (["status", "nowhere"], "no session file"),
+        (["predict", "3C84", "-s", "Atlantis", "--start", "2026-01-01"], "Atlantis"),
+        (["predict", "3C84", "-s", "Ur", "--start", "yesterday"], "not a date"),
+        (["predict", "Planet X", "-s", "Ur", "--start", "2026-01-01"], "no source, file"),
+        (["predict", "3C84", "-s", "Ur", "--start", "2199-01-01"], "covers"),
+        (["session", "new", "x", "--correlx", "nowhere"], "nowhere"),
+    ],
+)
+def test_errors_end_with_exit_code_2(arguments, message, tmp_path):
+    command = [sys.executable, "-m", "kitestring", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_recording_is_described(recording):
+    recording.write_bytes(recording.read_bytes()[:100_000])
+    told = run("describe", recording, "--rate", "8e6")
+    assert told.exit_code == 0
+    assert "the last frame is cut" in told.stdout

@@ -22,7 +22,8 @@ import numpy as np
 from _lines import Line, report
 from scipy.stats import chi2, kstest
 
-from kitestring.session.demo import SMALL, compare_with_truth, simulate_demo
+from kitestring.session.demo import compare_with_truth
+from kitestring.session.demo_scenario import SMALL, simulate_demo
 from kitestring.session.run import run_session
 
 TAIL = 0.0005  # of a two-sided 99.9 % band

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import chi2, norm
 
+from kitestring.calibrate._design import _tone_band
 from kitestring.calibrate.reference import APriori, delta_dor
-from kitestring.errors import ConfigurationError, EstimationError, MissingDataError
+from kitestring.errors import (
+    ConfigurationError,
+    EstimationError,
+    KitestringWarning,
+    MissingDataError,
+)
 from kitestring.fringe.types import FringeSolution, ToneSolution
 from kitestring.model.constants import C
 from kitestring.model.observable import Kind
@@ -277,3 +283,47 @@ def test_what_is_refused():
     silent = [replace(p, phase=np.full_like(p.phase, np.nan)) for p in probe]
     with pytest.raises(EstimationError, match="no two stations"):
         delta_dor(quasars, silent, models)
+
+
+def test_a_channel_is_what_it_holds_not_what_it_is_called():
+    """Stations number their channels as they like; fringes take the first station's names."""
+    world = World(10)
+    quasars, probe = world.session()
+    models = {p.scan: delay_model(p.scan, "1") for p in probe}
+    usual = delta_dor(quasars, probe, models)
+    # the last tone but two lies half a bin beyond the band, whose outermost bins are left out
+    narrow = [replace(q, band=CENTERS[:, None] + [-0.75e6, 0.75e6]) for q in quasars]
+    # another station was the first in one scan
+    turned = [replace(q, channels=CHANNELS[::-1]) if q.scan == "No5" else q for q in narrow]
+    names = (CHANNELS, CHANNELS[::-1], CHANNELS[1:] + CHANNELS[:1], ("?",) * 5)
+    named = [replace(p, channels=names) for p in probe]
+    rows = delta_dor(turned, named, models)
+    assert np.abs(rows.residual - usual.residual).max() < 1e-3 * PICOSECOND
+    assert rows.sigma == pytest.approx(usual.sigma, rel=1e-6)
+    assert rows.degrees_of_freedom == usual.degrees_of_freedom
+
+
+def test_the_name_decides_among_bands_that_overlap():
+    scan = World(11).tones(1)
+    bands = {"CH0": (CARRIER - 1e6, CARRIER + 3e6), "CH1": (CARRIER - 3e6, CARRIER + 0.5e6)}
+    for name, expected in (("CH0", "CH0"), ("CH1", "CH1"), ("other", "CH0")):
+        named = replace(scan, channels=((name,) * 5,) * 4)
+        assert _tone_band(bands, 0.0, named, 0, 0) == expected
+    assert _tone_band(bands, 0.0, scan, 0, 1) is None
+
+
+def test_rows_are_flagged_where_noise_does_not_explain_the_fit():
+    world = World(12)
+    quasars, probe = world.session()
+    models = {p.scan: delay_model(p.scan, "1") for p in probe}
+    mixed = probe[0].phase.copy()
+    mixed[2, [1, 2]] = mixed[2, [2, 1]]  # two channels of a station taken for each other
+    with pytest.warns(KitestringWarning, match="chi-square of delta-DOR"):
+        rows = delta_dor(quasars, [replace(probe[0], phase=mixed), *probe[1:]], models)
+    assert rows.p_value < 1e-9
+    assert all(set(o.flag) <= {"chi-square", "ambiguity"} for o in rows.observables())
+    assert "chi-square" in {f for o in rows.observables() for f in o.flag}
+    assert all(set(o.flag) <= {"", "ambiguity"} for o in rows.observables(least_p_value=0.0))
+    sound = world.run()
+    assert 1e-3 < sound.p_value <= 1.0
+    assert replace(sound, chi_square=0.0, degrees_of_freedom=0).p_value == 1.0

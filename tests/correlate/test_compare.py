@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,9 +15,8 @@ BASELINES = (("A", "A"), ("A", "B"), ("B", "B"))
 
 def scan(data, weight):
     times = len(data)
-    channel = ChannelVisibilities(
-        "CH0", LOW + 1e6 * np.arange(4), ("XX",), np.asarray(data, np.complex64), np.asarray(weight)
-    )
+    frequency, each = LOW + 1e6 * np.arange(4), np.asarray(weight)[:, :, None]
+    channel = ChannelVisibilities("CH0", frequency, ("XX",), np.asarray(data, np.complex64), each)
     start = Epoch.from_iso("2026-01-01T00:00:00")
     return Visibilities(
         "No1", "Q1", BASELINES, start.shifted(np.arange(times)), np.array([1.0, 0.5]),
@@ -37,6 +38,18 @@ def test_integrations_count_by_their_valid_samples():
     assert rows[LOW, "A", "A", "XX"] == pytest.approx((1.0 + 4.0 * 0.5) / 1.5)
     assert rows[LOW, "A", "B", "XX"] == pytest.approx((0.5 + 4.0 * 0.5) / 1.0)
     assert rows[LOW, "B", "B", "XX"] == pytest.approx(1.0)
+
+
+def test_products_count_by_their_own_valid_samples():
+    vis = scan(np.ones((2, 3, 4, 1), complex), np.ones((2, 3)))
+    data = np.ones((2, 3, 4, 2), np.complex64)
+    data[1, :, :, 0] = 0.0  # X is lost in the second integration
+    weight = np.ones((2, 3, 2))
+    weight[1, :, 0] = 0.0
+    channel = replace(vis.channels[0], products=("XX", "YY"), data=data, weight=weight)
+    rows = rows_of(replace(vis, channels=(channel,)))
+    assert rows[LOW, "A", "B", "XX"] == pytest.approx(1.0)
+    assert rows[LOW, "A", "B", "YY"] == pytest.approx(1.0)
 
 
 def test_what_was_never_formed_is_left_out():

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 
+from kitestring.correlate import steering
+from kitestring.correlate.compare import rows_of
 from kitestring.correlate.engine import correlate
+from kitestring.correlate.plan import ChunkSums
 from kitestring.errors import ConfigurationError, RecordingWarning, SpanError
-from kitestring.model.time import Epoch
+from kitestring.model.time import EPOCH_QUANTUM, Epoch
 from kitestring.recordings.types import Channel
+from kitestring.simulate import signals
 
 START = Epoch.from_iso("2026-03-01T10:00:00")
 RATE = 8e6
@@ -269,12 +274,74 @@ def test_lost_samples_lower_the_weight_and_nothing_else(array_recording, make_mo
         stop=START.shifted(segments * 2 * bins / RATE), integration=1.0,
     )  # fmt: skip
     both = [valid[0].mean(), (valid[0] & valid[1]).mean(), valid[1].mean()]
-    np.testing.assert_allclose(vis.channels[0].weight[0], both, rtol=1e-12)
+    np.testing.assert_allclose(vis.channels[0].weight[0, :, 0], both, rtol=1e-12)
     power = vis.channels[0].data[0, :, :, 0].sum(axis=1)
     # variances 2, 1 (common) and 2; 96,000 samples or so: 4 sigma of the mean of squares
     n = count * both[1]
     np.testing.assert_allclose(power[[0, 2]].real, 2.0, atol=4 * 2 * np.sqrt(2 / n) + 0.02)
     np.testing.assert_allclose(power[1], 1.0, atol=4 * np.sqrt(5 / n) + 0.02)
+
+
+def test_one_quantum_of_epochs_for_all():
+    assert np.spacing(86400.0) < EPOCH_QUANTUM < 2 * np.spacing(86400.0)
+    assert {steering.EPOCH_QUANTUM, signals.EPOCH_QUANTUM} == {EPOCH_QUANTUM}
+    assert not hasattr(signals, "_TICK")
+
+
+def test_a_polarisation_that_is_lost_alone_lowers_its_own_weight(array_recording, make_model):
+    """VDIF threads are lost one by one: station AA has no X from the middle on."""
+    chs = (channel("usb", pol="X"), channel("usb", name="CH01", pol="Y"))
+    segments, bins = 200, 32
+    count = 2 * bins * segments
+    valid = np.ones((2, count), dtype=bool)
+    valid[0, count // 2 :] = False
+    samples = np.vstack([noise(c, count, 3 + i) for i, c in enumerate(chs)])
+    recordings = [
+        array_recording("AA", chs, START, samples, valid),
+        array_recording("BB", chs, START, samples),
+    ]
+    model = make_model({"AA": [0.0], "BB": [0.0]}, START, 1.0)
+    span = count / RATE
+    vis = correlate(
+        recordings, model, bins=bins, start=START, stop=START.shifted(span),
+        integration=span / 2, products="all",
+    )  # fmt: skip
+    (ch,) = vis.channels
+    assert ch.products == ("XX", "XY", "YX", "YY")
+    assert ch.weight[:, 1].tolist() == [[1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]]
+    # the mean of XX is that of the half that is there; samples have variance 1
+    rows = rows_of(vis)
+    low = float(ch.frequency[0])
+    xx, yy = rows[low, "AA", "BB", "XX"], rows[low, "AA", "BB", "YY"]
+    np.testing.assert_allclose(xx, ch.data[0, 1, :, 0], rtol=1e-6)
+    np.testing.assert_allclose(yy, ch.data[:, 1, :, 3].mean(axis=0), rtol=1e-6)
+    assert xx.sum().real == pytest.approx(1.0, abs=5 * np.sqrt(2 / (count / 2)))
+
+
+def test_sums_of_finished_integrations_are_not_kept(array_recording, make_model):
+    """In double precision they would be twice the visibilities, and their scaled copy again."""
+    ch = channel("edge")
+    recording = array_recording("AA", (ch,), START, noise(ch, 8, 1))
+    bins, integrations = 2048, 200
+
+    def engine(plan, chunk):
+        sums = np.full((1, bins), chunk.segments * (3.0 + chunk.integration), dtype=complex)
+        return ChunkSums((sums,), (np.array([float(chunk.segments)]),))
+
+    tracemalloc.start()
+    try:
+        vis = correlate(
+            [recording], make_model({"AA": [0.0]}, START, 1.0), bins=bins, start=START,
+            stop=START.shifted(integrations * bins / RATE), integration=bins / RATE,
+            engine=engine, threads=1,
+        )  # fmt: skip
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    data = vis.channels[0].data
+    expected = (3.0 + np.arange(integrations)) / bins**2
+    np.testing.assert_allclose(data[:, 0, :, 0], np.repeat(expected[:, None], bins, 1), rtol=1e-6)
+    assert peak < 1.5 * data.nbytes
 
 
 def test_labels_before_and_after_a_recording_have_no_weight(array_recording, make_model):
@@ -285,7 +352,7 @@ def test_labels_before_and_after_a_recording_have_no_weight(array_recording, mak
         recordings, model, bins=100, start=START.shifted(-5e-4), stop=START.shifted(1.5e-3),
         integration=5e-4,
     )  # fmt: skip
-    assert vis.channels[0].weight[:, 1].tolist() == [0.0, 1.0, 1.0, 0.0]
+    assert vis.channels[0].weight[:, 1, 0].tolist() == [0.0, 1.0, 1.0, 0.0]
     assert np.all(vis.channels[0].data[[0, 3]] == 0)
     assert np.all(np.isfinite(vis.channels[0].data))
 
@@ -341,7 +408,7 @@ def test_polarisation_products_and_channels_without_counterpart(array_recording,
     np.testing.assert_allclose(auto[:, 1], auto[:, 2].conj(), rtol=1e-6, atol=1e-9)
     # AA has no channel at 8.5 GHz
     assert np.all(np.isnan(vis.channels[1].data[0, 0]))
-    assert np.all(vis.channels[1].weight[0] == [0.0, 0.0, 1.0])
+    assert vis.channels[1].weight[0, :, 0].tolist() == [0.0, 0.0, 1.0]
 
 
 def test_what_cannot_be_done_is_said(array_recording, make_model):

@@ -38,7 +38,7 @@ def vis():
                 8.4e9 + i * 1e8 + 250e3 * np.arange(16),
                 products,
                 data.astype(np.complex64),
-                rng.random((4, 3)),
+                rng.random((4, 3, len(products))),
             )
         )
     # epochs that a double of UNIX seconds cannot hold
@@ -78,7 +78,12 @@ def test_the_tree_has_the_names_of_msv4(vis, tmp_path):
     np.testing.assert_array_equal(node["UVW"].values, uvw)
     # powers 2 and 8; one visibility of each segment of 4 microseconds
     segments = vis.channels[0].weight[:, 1] * 1.0 * 250e3
-    np.testing.assert_allclose(node["WEIGHT"].values[:, 1, 5, 1], 2 * segments / 16.0)
+    np.testing.assert_allclose(node["WEIGHT"].values[:, 1, 5], 2 * segments / 16.0)
+    assert node["VALID_FRACTION"].dims == ("time", "baseline_id", "polarization")
+    # MSv4 has one for all polarizations: that of the fullest
+    assert node["EFFECTIVE_INTEGRATION_TIME"].dims == ("time", "baseline_id")
+    fullest = vis.channels[0].weight.max(axis=2)
+    np.testing.assert_array_equal(node["EFFECTIVE_INTEGRATION_TIME"].values, fullest * 1.0)
 
 
 def test_xradio_accepts_it(vis, tmp_path):
@@ -106,6 +111,30 @@ def test_a_changed_delay_model_is_refused(vis, tmp_path):
     model["stations"]["AA"]["clock"]["coefficients"][0][0] += 1e-12
     node.attrs[MODEL] = json.dumps(model)
     with pytest.raises(FormatError, match="checksum"):
+        read_visibilities(path)
+
+
+@pytest.mark.parametrize("damage", [lambda good: good[: len(good) // 2], lambda good: b"x" * 20])
+@pytest.mark.parametrize("file", ["VISIBILITY/c/0/0/0/0", "EPOCH_SECOND/c/0", "zarr.json"])
+def test_a_damaged_file_of_the_store_is_said(vis, tmp_path, file, damage):
+    path = tmp_path / "vis.zarr"
+    write_visibilities(path, vis)
+    part = path / "scan_1_000_CH00" / file
+    part.write_bytes(damage(part.read_bytes()))
+    with pytest.raises(FormatError, match=r"vis\.zarr: .*Correlate again"):
+        read_visibilities(path)
+
+
+def test_fractions_without_polarizations_are_refused(vis, tmp_path):
+    import zarr
+
+    path = tmp_path / "vis.zarr"
+    write_visibilities(path, vis)
+    node = zarr.open_group(path, mode="r+")["scan_1_001_CH00"]
+    del node["VALID_FRACTION"]
+    old = ("time", "baseline_id")
+    node.create_array("VALID_FRACTION", data=np.ones((4, 3)), dimension_names=old)
+    with pytest.raises(FormatError, match=r"VALID_FRACTION .*polarization.* Correlate again"):
         read_visibilities(path)
 
 

@@ -201,14 +201,17 @@ def test_a_tdm_range_in_km_is_the_light_time_of_the_whole_path(tmp_path):
 
 
 def test_an_unstated_sigma_is_nan(tmp_path):
-    path = message(tmp_path, "RECEIVE_FREQ = 2026-01-01T00:00:30 8.4e9")
+    path = message(tmp_path, "RECEIVE_FREQ = 2026-01-01T00:00:30 8.4e9", INTEGRATION_INTERVAL="60")
     (found,) = read_tdm(path).observables
     assert np.all(np.isnan(found.sigma))
 
 
 def test_clock_rows_of_a_tdm_are_left_out_and_said(tmp_path):
     path = message(
-        tmp_path, "CLOCK_BIAS = 2026-01-01T00:00:00 1e-6", "RECEIVE_FREQ = 2026-01-01T00:00:30 8e9"
+        tmp_path,
+        "CLOCK_BIAS = 2026-01-01T00:00:00 1e-6",
+        "RECEIVE_FREQ = 2026-01-01T00:00:30 8e9",
+        INTEGRATION_INTERVAL="60",
     )
     with pytest.warns(FormatWarning, match="CLOCK_BIAS are left out"):
         (found,) = read_tdm(path).observables

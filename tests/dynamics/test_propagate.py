@@ -289,6 +289,9 @@ def test_what_cannot_be_propagated_says_why():
     span = START, START.shifted(DAY)
     with pytest.raises(ConfigurationError, match="centre SUN is none"):
         propagate(cruise(), ForceModel(bodies=("EARTH",)), span)
+    for center, bodies in (("Mars", ("SUN",)), ("SUN", ("SUN", "MARS"))):
+        with pytest.raises(ConfigurationError, match="Take MARS BARYCENTER"):
+            propagate(cruise(center=center), ForceModel(bodies=bodies), span)
     twice = ForceModel(bodies=("SUN", "EARTH", "EARTH-MOON BARYCENTER"))
     with pytest.raises(ConfigurationError, match="count twice"):
         propagate(cruise(), twice, span)

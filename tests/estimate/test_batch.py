@@ -338,3 +338,39 @@ def test_a_models_rounding_does_not_keep_the_iteration_going():
     exact = batch_least_squares(decay, data, GUESS)
     assert np.all(np.abs(found.values - exact.values) < 2 * STALLED * exact.sigmas)
     assert len(calls) < 15
+
+
+def test_a_lone_row_of_its_kind_is_judged_by_its_own_sigma():
+    """The median of one is the outlier itself: it would excuse anything."""
+    t = np.arange(20.0)
+    value = np.append(np.full(20, 3.0), 1e6)
+    kind = np.array(["doppler"] * 20 + ["range"])
+
+    def model(x):
+        return np.full(21, x[0]), np.ones((21, 1))
+
+    data = Measurements(value, np.append(np.full(20, 1.0), 1e3), kind=kind)
+    found = batch_least_squares(model, data, [Parameter("level", 0.0)])
+    assert found.flags[-1] == "outlier"
+    assert found.values[0] == pytest.approx(3.0)
+    assert len(t) == int(found.used.sum())
+
+
+def test_rows_without_a_model_are_set_aside():
+    def model(x):
+        computed = np.full(6, x[0])
+        computed[2] = np.nan
+        partials = np.ones((6, 1))
+        partials[4] = np.nan
+        return computed, partials
+
+    found = batch_least_squares(model, Measurements(np.full(6, 2.0), 1.0), [Parameter("a", 0.0)])
+    assert list(np.flatnonzero(found.flags == "not modelled")) == [2, 4]
+    assert found.values[0] == pytest.approx(2.0)
+    assert found.chi2 == pytest.approx(0.0)
+
+    def nothing(x):
+        return np.full(6, np.nan), np.ones((6, 1))
+
+    with pytest.raises(EstimationError, match="6 'not modelled'"):
+        batch_least_squares(nothing, Measurements(np.full(6, 2.0), 1.0), [Parameter("a", 0.0)])

@@ -51,6 +51,12 @@ def test_the_argument_wins_over_the_header_aloud(tmp_path):
     read(tmp_path, HEADER.replace("0.00 MHz", "8400.49 MHz") + ROWS)  # no warning
 
 
+@pytest.mark.parametrize("stated", ["---", ".", "e", "1.2.3", "", "-"])
+def test_a_header_without_a_number_states_nothing(stated, tmp_path):
+    found = read(tmp_path, HEADER.replace("0.00 MHz", f"{stated} MHz") + ROWS)
+    assert found.value[0] == BASE + 3.967805057977636810e06
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "word"),
     [
@@ -59,6 +65,8 @@ def test_the_argument_wins_over_the_header_aloud(tmp_path):
         ("2.6e-03", "nan", 6, "6 numbers"),
         ("3.1215e+04", "9.1215e+04", 6, "second"),
         ("5.8998e+04 3.1205", "5.89985e+04 3.1205", 5, "day"),
+        ("5.8998e+04 3.1205", "1e30 3.1205", 5, "1972 to 2100"),
+        ("5.8998e+04 3.1205", "-5.8998e+04 3.1205", 5, "1972 to 2100"),
     ],
 )
 def test_a_bad_row_is_refused_at_its_line(old, new, line, word, tmp_path):

@@ -5,7 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from kitestring.errors import ConfigurationError, FormatError, MissingDataError, SpanError
+from kitestring.errors import (
+    ConfigurationError,
+    FormatError,
+    FormatWarning,
+    MissingDataError,
+    SpanError,
+)
 from kitestring.formats.oem import read_oem, write_oem
 from kitestring.model.constants import AU
 from kitestring.model.ephemeris import Ephemeris
@@ -228,8 +234,9 @@ def test_a_file_that_ends_early_is_told(tmp_path):
 
 
 def test_no_file_and_no_text(tmp_path):
-    with pytest.raises(MissingDataError, match="no such ephemeris"):
-        read_oem(tmp_path / "absent.oem")
+    for name in ("absent.oem", "."):
+        with pytest.raises(MissingDataError, match="cannot be read"):
+            read_oem(tmp_path / name)
     (tmp_path / "binary").write_bytes(bytes(range(256)))
     with pytest.raises(FormatError, match="not text"):
         read_oem(tmp_path / "binary")
@@ -248,3 +255,18 @@ def test_what_cannot_be_written_is_refused(tmp_path, mars):
     with pytest.raises(ConfigurationError, match="no body"):
         write_oem(path, odd, mars.epoch)
     assert not path.exists()
+
+
+def test_epochs_end_in_z_in_any_time_system(tmp_path):
+    (plain,) = read_text(tmp_path, SMALL)
+    text = re.sub("(2026-03-01T[0-9:]+)", r"\1Z", SMALL)
+    with pytest.warns(FormatWarning, match=r"x\.oem:\d+: epochs end in Z"):
+        (found,) = read_text(tmp_path, text)
+    np.testing.assert_array_equal(found.epoch.since(plain.epoch), 0.0)
+    read_text(tmp_path, text.replace("TIME_SYSTEM = TDB", "TIME_SYSTEM = UTC"))  # no warning
+
+
+def test_utc_before_leap_seconds_is_told_with_its_line(tmp_path):
+    text = SMALL.replace("TIME_SYSTEM = TDB", "TIME_SYSTEM = UTC").replace("2026-03", "1960-03")
+    with pytest.raises(FormatError, match=r"x\.oem:16: UTC before 1972"):
+        read_text(tmp_path, text)

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from kitestring.errors import ConfigurationError, FormatError, FormatWarning, MissingDataError
-from kitestring.formats.tdm import UNRESOLVED_RANGES, from_ranges, read_tdm, to_ranges, write_tdm
+from kitestring.formats.tdm import (
+    NO_COUNT,
+    UNRESOLVED_RANGES,
+    from_ranges,
+    read_tdm,
+    to_ranges,
+    write_tdm,
+)
 from kitestring.model.constants import C
 from kitestring.model.earth import EarthModel
 from kitestring.model.light_time import down_leg
@@ -34,7 +41,7 @@ QUASAR = replace(BASELINE, participants=("1741-038", "TIANMA65", "URUMQI"))
 def rows(kind, path, n=3, scale=1.0, **changes):
     values = {
         "value": scale * (1.0 + np.arange(n) / 7.0),
-        "sigma": np.full(n, 1e-3 * scale),
+        "sigma": np.full(n, 1e-3 * abs(scale)),
         "count": np.zeros(n),
     }
     return Observables(kind, path, START.shifted(60.0 * np.arange(n)), **(values | changes))
@@ -44,13 +51,15 @@ DOPPLER = rows(Kind.DOPPLER, TWO_WAY, scale=8.4e9, count=np.full(3, 60.0), epoch
 SETS = {
     "two-way Doppler": DOPPLER,
     "three-way Doppler": rows(Kind.DOPPLER, THREE_WAY, scale=8.4e9, count=np.array([10, 60, 10.0])),
-    "one-way Doppler": rows(Kind.DOPPLER, SignalPath(("PROBE", "YEBES40M"), downlink_band="X")),
+    "one-way Doppler": rows(
+        Kind.DOPPLER, SignalPath(("PROBE", "YEBES40M"), downlink_band="X"), count=np.ones(3)
+    ),
     "range": rows(Kind.RANGE, TWO_WAY, scale=1234.5),
     "DOR": rows(Kind.DELAY, BASELINE, scale=7.1e-3),
     "VLBI delay": rows(Kind.DELAY, QUASAR, scale=-6.2e-3),
     "delta-DOR": rows(Kind.DELTA_DOR, replace(BASELINE, reference_source="1741-038"), scale=1e-5),
     "flagged": rows(Kind.RANGE, TWO_WAY, flag=np.array(["", "rain at DSS-55", ""])),
-    "no sigma": rows(Kind.DOPPLER, TWO_WAY, sigma=np.full(3, np.nan)),
+    "no sigma": rows(Kind.DOPPLER, TWO_WAY, sigma=np.full(3, np.nan), count=np.ones(3)),
 }
 RAMPS = UplinkRamps(
     "DSS-55", "X", START.shifted(np.array([0.0, 333.0])), np.array([7.1e9, 7.1e9 + 1 / 3]),
@@ -195,6 +204,7 @@ PARTICIPANT_1 = DSS-55
 PARTICIPANT_2 = PROBE
 MODE = SEQUENTIAL
 PATH = 1,2,1
+INTEGRATION_INTERVAL = 60
 TRANSMIT_BAND = X
 RECEIVE_BAND = X
 TURNAROUND_NUMERATOR = 880
@@ -224,17 +234,18 @@ def test_the_small_file_is_whole(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "line", "word"),
     [
-        ("META_STOP\n", "", 14, "META_STOP"),
+        ("META_STOP\n", "", 15, "META_STOP"),
         (META, "", 4, "no metadata"),
-        ("RECEIVE_FREQ_1", "RECEIVE_FRQ_1", 16, "RECEIVE_FRQ_1"),
-        ("TURNAROUND_NUM", "TURNROUND_NUM", 12, "TURNROUND"),
-        ("8.4e9", "8.4x9", 16, "not a number"),
-        ("8.4e9", "nan", 16, "not a number"),
-        ("= 880\n", "= many\n", 12, "not a number"),
-        ("2026-060T12", "2026-960T12", 16, "2026-960"),
-        (" 8.4e9", "", 16, "row of data"),
-        ("DATA_STOP\n", "", 16, "no DATA_STOP"),
-        (DATA, "", 14, "no data"),
+        ("RECEIVE_FREQ_1", "RECEIVE_FRQ_1", 17, "RECEIVE_FRQ_1"),
+        ("TURNAROUND_NUM", "TURNROUND_NUM", 13, "TURNROUND"),
+        ("8.4e9", "8.4x9", 17, "not a number"),
+        ("8.4e9", "nan", 17, "not a number"),
+        ("= 880\n", "= many\n", 13, "not a number"),
+        ("2026-060T12", "2026-960T12", 17, "2026-960"),
+        ("2026-060T12", "1960-060T12", 17, "before 1972"),
+        (" 8.4e9", "", 17, "row of data"),
+        ("DATA_STOP\n", "", 17, "no DATA_STOP"),
+        (DATA, "", 15, "no data"),
         ("CCSDS_TDM_VERS = 2.0", "CCSDS_OEM_VERS = 2.0", 1, "not a TDM"),
         ("CCSDS_TDM_VERS = 2.0", "CCSDS_TDM_VERS = 7.0", 1, "version"),
         ("PARTICIPANT_2 = PROBE\n", "", 8, "participant 2"),
@@ -242,8 +253,8 @@ def test_the_small_file_is_whole(tmp_path):
         ("PATH = 1,2,1", "PATH = 1;2", 9, "1;2"),
         ("= UTC", "= SCLK", 5, "SCLK"),
         ("MODE =", "PATH =", 9, "line 8"),
-        ("META_STOP", "INTEGRATION_REF = CENTRE\nMETA_STOP", 14, "CENTRE"),
-        ("DATA_START", "RECEIVE_FREQ_1 = 2026-060T12:00:00 1\nDATA_START", 15, "outside"),
+        ("META_STOP", "INTEGRATION_REF = CENTRE\nMETA_STOP", 15, "CENTRE"),
+        ("DATA_START", "RECEIVE_FREQ_1 = 2026-060T12:00:00 1\nDATA_START", 16, "outside"),
         ("ORIGINATOR", "ORIGIN", 3, "ORIGIN"),
     ],
 )
@@ -335,3 +346,102 @@ def test_what_a_tdm_cannot_hold_is_refused(tmp_path):
         write_tdm(tmp_path / "a.tdm", [])
     with pytest.raises(ConfigurationError, match="'halves'"):
         write_tdm(tmp_path / "a.tdm", [SETS["DOR"]], dor="halves")
+
+
+def test_an_offset_belongs_to_received_frequencies_alone(tmp_path):
+    sent = "TRANSMIT_FREQ_1 = 2026-060T11:00:00 7.1e9\nDATA_STOP"
+    text = WHOLE.replace("META_STOP", "FREQ_OFFSET = 5.0\nMETA_STOP").replace("DATA_STOP", sent)
+    data = read_text(tmp_path, text)
+    assert data.observables[0].value[0] == 8.4e9 + 5.0
+    assert data.ramps[0].frequency[0] == 7.1e9
+
+
+@pytest.mark.parametrize("line", ["", "INTEGRATION_INTERVAL = 0\n"])
+def test_doppler_without_a_count_is_flagged_aloud(line, tmp_path):
+    text = WHOLE.replace("INTEGRATION_INTERVAL = 60\n", line)
+    with pytest.warns(FormatWarning, match=r"x\.tdm:4: .*'no count': add INTEGRATION_INTERVAL"):
+        (found,) = read_text(tmp_path, text).observables
+    assert found.flag.tolist() == [NO_COUNT]
+    degraded = text.replace("META_STOP", "DATA_QUALITY = DEGRADED\nMETA_STOP")
+    with pytest.warns(FormatWarning, match="no count"):
+        (found,) = read_text(tmp_path, degraded).observables
+    assert found.flag.tolist() == ["quality degraded"]
+    text = text.replace("RECEIVE_FREQ_1", "RANGE").replace(
+        "META_STOP", "RANGE_UNITS = s\nMETA_STOP"
+    )
+    assert read_text(tmp_path, text).observables[0].flag.tolist() == [""]
+
+
+def test_an_unknown_band_is_an_empty_one(tmp_path):
+    sent = "TRANSMIT_FREQ_1 = 2026-060T11:00:00 7.1e9\nDATA_STOP"
+    text = WHOLE.replace("_BAND = X", "_BAND = UNKNOWN").replace("DATA_STOP", sent)
+    data = read_text(tmp_path, text)
+    path = data.observables[0].path
+    assert (path.uplink_band, path.downlink_band, data.ramps[0].band) == ("", "", "")
+    write_tdm(tmp_path / "a.tdm", [SETS["DOR"]])
+    text = (tmp_path / "a.tdm").read_text().replace("_BAND = X", "_BAND = UNKNOWN")
+    assert read_text(tmp_path, text).observables[0].path.downlink_band == ""
+
+
+def test_rows_without_a_value_are_left_out_and_counted(tmp_path):
+    value = np.array([1.0, np.nan, np.inf])
+    o = rows(Kind.RANGE, TWO_WAY, value=value, flag=np.array(["", "no lock", "no lock"]))
+    write_tdm(tmp_path / "a.tdm", [o, SETS["delta-DOR"]])
+    text = (tmp_path / "a.tdm").read_text()
+    assert "COMMENT Left out without a value: 2 rows of range, DSS-55 > PROBE > DSS-55\n" in text
+    found, _ = read_tdm(tmp_path / "a.tdm").observables
+    assert (found.value.tolist(), found.flag.tolist()) == ([1.0], [""])
+    with pytest.raises(ConfigurationError, match="nothing to write"):
+        write_tdm(tmp_path / "b.tdm", [replace(o, value=np.full(3, np.nan))])
+    half = rows(Kind.DELTA_DOR, SETS["delta-DOR"].path, value=value)
+    write_tdm(tmp_path / "a.tdm", [half])
+    assert read_tdm(tmp_path / "a.tdm").observables[0].value.tolist() == [1.0]
+
+
+def test_an_empty_table_of_ramps_is_left_out(tmp_path):
+    none = UplinkRamps("DSS-55", "X", START.shifted(np.zeros(0)), np.zeros(0), np.zeros(0))
+    write_tdm(tmp_path / "a.tdm", [DOPPLER], [none, RAMPS])
+    assert len(read_tdm(tmp_path / "a.tdm").ramps) == 1
+    with pytest.raises(ConfigurationError, match="nothing to write"):
+        write_tdm(tmp_path / "b.tdm", [], [none], comments=["long " * 100])
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.tdm"
+    write_tdm(path, [DOPPLER], comments=["é"], created=CREATED)
+    before = path.read_bytes()
+    assert b"COMMENT ?\n" in before
+
+    def full(descriptor):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        write_tdm(path, [SETS["range"]], created=CREATED)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_time_tags_end_in_z_in_any_time_system(tmp_path):
+    text = WHOLE.replace("12:00:00 8.4e9", "12:00:00Z 8.4e9")
+    assert read_text(tmp_path, text).observables[0].epoch[0].iso(0) == "2026-03-01T12:00:00"
+    with pytest.warns(FormatWarning, match=r"x\.tdm:17: .*TIME_SYSTEM = TAI is taken, not UTC"):
+        (found,) = read_text(tmp_path, text.replace("= UTC", "= TAI")).observables
+    assert found.epoch[0].iso(0) == "2026-03-01T11:59:23"
+
+
+def test_a_leap_second_is_one_in_utc_alone(tmp_path):
+    text = WHOLE.replace("2026-060T12:00:00", "2016-366T23:59:60")
+    assert read_text(tmp_path, text).observables[0].epoch[0].iso(0) == "2016-12-31T23:59:60"
+    with pytest.raises(FormatError, match=r"x\.tdm:17: .*not a date"):
+        read_text(tmp_path, text.replace("= UTC", "= GPS"))
+
+
+@pytest.mark.parametrize("stated", ["1e-3x", "nan", "-1.0"])
+def test_a_sigma_that_is_no_positive_number_is_not_taken(stated, tmp_path):
+    write_tdm(tmp_path / "a.tdm", [DOPPLER])
+    text = (tmp_path / "a.tdm").read_text()
+    damaged = re.sub("(of every row: ).*", rf"\g<1>{stated}", text)
+    with pytest.warns(FormatWarning, match="not a positive number"):
+        (found,) = read_text(tmp_path, damaged).observables
+    assert np.all(np.isnan(found.sigma))

@@ -1,5 +1,7 @@
 """Fringes in visibilities that are made here from a known delay, rate and noise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import chi2
@@ -28,18 +30,20 @@ def model():
     return DelayModel("No1", "Q1", {"A": station(0.01, 1e-6, 2e-6), "B": station(-0.003, 0, 0.0)})
 
 
-def visibilities(rho, noise=1.0, rng=None, weight=1.0, products=("XX",)):
+def visibilities(
+    rho, noise=1.0, rng=None, weight=1.0, products=("XX",), edges=EDGES, oscillator=OSCILLATOR
+):
     rng = np.random.default_rng(0) if rng is None else rng
     t = (np.arange(STEPS) + 0.5) * STEP
-    weights = np.full((STEPS, 3), weight)
+    weights = np.full((STEPS, 3, len(products)), weight)
     weights[5:9, 2] = 0.0  # station B lost these
     channels = []
-    for k, edge in enumerate(EDGES):
+    for k, edge in enumerate(edges):
         f = edge + np.arange(BINS) * BANDWIDTH / BINS
         level = {"A": 3.0 + np.sin(np.arange(BINS)), "B": np.full(BINS, 0.4)}
         data = np.zeros((STEPS, 3, BINS, len(products)), dtype=complex)
         for p in range(len(products)):
-            phase = 2 * np.pi * (f * DELAY + f * RATE * (t[:, None] - 2.0)) + OSCILLATOR[k] + p
+            phase = 2 * np.pi * (f * DELAY + f * RATE * (t[:, None] - 2.0)) + oscillator[k] + p
             # variance of one component: 1 / (2 T df)
             sigma = noise / np.sqrt(2 * STEP * max(weight, 1e-9) * BANDWIDTH / BINS)
             cross = rho * np.exp(1j * phase)
@@ -99,6 +103,28 @@ def test_errors_are_what_sigma_says():
     assert low < np.sum(phases) < high
 
 
+def test_errors_are_what_sigma_says_at_the_detection_limit():
+    """An SNR of 2.4 a band: a fifth of |mean|^2 is noise, which must not count as signal."""
+    edges, oscillator = 8.4e9 + 4e6 * np.arange(16), np.linspace(-3, 3, 16)
+    pulls = []
+    for seed in range(1, 91):
+        rng = np.random.default_rng(seed)
+        vis = visibilities(6e-4, rng=rng, edges=edges, oscillator=oscillator)
+        (fringe,) = fit_visibilities(vis, delay_window=2e-6, rate_window=1e-11)
+        if fringe.probability >= 0.999:
+            pulls.append(
+                [
+                    (fringe.residual_delay - DELAY) / fringe.delay_sigma,
+                    (fringe.residual_rate - RATE) / fringe.rate_sigma,
+                ]
+            )
+    assert len(pulls) > 60
+    low, high = chi2.ppf([0.0005, 0.9995], len(pulls))
+    square = np.sum(np.square(pulls), axis=0)
+    assert np.all(square > low)
+    assert np.all(square < high)
+
+
 def test_noise_alone_is_no_fringe():
     p = [
         fit_visibilities(visibilities(0.0, rng=np.random.default_rng(s)))[0].probability
@@ -131,6 +157,31 @@ def test_what_is_refused():
     with pytest.raises(MissingDataError, match="no autocorrelation of B"):
         fit_visibilities(alone, [("A", "B")])
     assert fit_visibilities(visibilities(0.02, weight=0.0, noise=0.0)) == ()
+
+
+def test_a_polarisation_that_is_lost_alone_harms_no_other():
+    """Station B has no X in the second half: XX knows half as much, YY as much as before."""
+    whole = visibilities(0.02, products=("XX", "YY"))
+    channels = []
+    for channel in whole.channels:
+        data, weight = channel.data.copy(), channel.weight.copy()
+        data[STEPS // 2 :, 1:, :, 0] = 0.0
+        weight[STEPS // 2 :, 1:, 0] = 0.0
+        channels.append(replace(channel, data=data, weight=weight))
+    (before,) = fit_visibilities(whole)
+    (after,) = fit_visibilities(replace(whole, channels=tuple(channels)))
+    xx, yy = slice(0, None, 2), slice(1, None, 2)
+    assert after.channels == before.channels
+    left = np.arange(STEPS)
+    left = np.sum((left < STEPS // 2) & ~((left >= 5) & (left < 9))) / (STEPS - 4)
+    # a thousandth: the slopes of delay and rate that are taken out differ a little
+    assert after.amplitude[yy] == pytest.approx(before.amplitude[yy], rel=1e-3)
+    assert after.phase_sigma[yy] == pytest.approx(before.phase_sigma[yy], rel=1e-3)
+    sigma = 1.0 / (after.amplitude * after.phase_sigma)
+    assert sigma[xx] == pytest.approx(sigma[yy] * np.sqrt(left), rel=1e-6)
+    # five sigma of a channel's amplitude
+    noise = 5.0 / sigma[xx]
+    assert np.all(np.abs(after.amplitude[xx] - 0.02) < noise)
 
 
 def test_map_peaks_where_the_fringe_is():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -78,3 +80,49 @@ def test_lost_dumps_are_left_out_at_all_stations_and_a_silent_station_is_not_use
     tones.snr[:] = 0.0
     with pytest.raises(MissingDataError, match="No2"):
         fit_tones(tones)
+
+
+def test_faults_of_two_stations_at_different_times_do_not_cost_all_stations():
+    """D lacks the first half, E the second: together they share nothing."""
+    tones = tone_phases(wander=0.8)
+    phase = np.concatenate([tones.phase, tones.phase[:2]])
+    snr = np.full(phase.shape, 20.0)
+    snr[3, :, : DUMPS // 2] = 0.0
+    snr[4, :, DUMPS // 2 :] = 0.0
+    snr[4, :, :2] = 0.0  # the worse one
+    phase[snr == 0.0] = np.nan
+    tones = replace(
+        tones, stations=tuple("ABCDE"), phase=phase, snr=snr, channels=(("CH0", "CH1"),) * 5
+    )
+    # E has under half; with all it has it would be the one that is dropped too
+    for whole in (False, True):
+        if whole:
+            snr[4, :, :2], phase[4, :, :2] = 20.0, tones.phase[0, :, :2]
+            snr[3, :, DUMPS // 2 - 4 : DUMPS // 2] = 20.0
+            phase[3, :, DUMPS // 2 - 4 : DUMPS // 2] = phase[0, :, DUMPS // 2 - 4 : DUMPS // 2]
+        found = fit_tones(tones)
+        assert np.isnan(found.phase[4]).all()
+        expected = turn(np.concatenate([PHASE, PHASE[:1]]) - PHASE[0])
+        assert np.abs(turn(found.phase[:4] - found.phase[0] - expected)).max() < 1e-12
+    # three stations that miss different tenths share enough: none is dropped
+    tones = tone_phases()
+    for s in range(3):
+        tones.snr[s, :, 4 * s : 4 * s + 4] = 0.0
+    assert np.isfinite(fit_tones(tones).phase).all()
+
+
+def test_a_dump_of_noise_is_no_dump():
+    """What is left of a lost dump has a random phase, and would turn all that follow."""
+    pulls = []
+    for seed in range(1, 101):
+        rng = np.random.default_rng(seed)
+        tones = tone_phases(rng)
+        phase = np.angle(np.exp(1j * tones.phase))
+        phase[1, :, 19:22] = rng.uniform(-np.pi, np.pi, (2, 3))
+        tones.snr[1, :, 19:22] = 1.0
+        found = fit_tones(replace(tones, phase=np.unwrap(phase)))
+        difference, sigma = found.baseline("A", "B")
+        pulls.append(turn(difference - turn(PHASE[0] - PHASE[1])) / sigma)
+    pulls = np.array(pulls)
+    assert np.abs(pulls).max() < 4.5
+    assert abs(np.mean(pulls**2) - 1) < 3.3 * np.sqrt(2 / pulls.size)

@@ -172,6 +172,8 @@ class TestText:
             "2026-01-01T00:60:00",
             "2026-01-01T00:00:60",
             "2016-12-31T23:59:61",
+            "2026-12-31T23:59:60",
+            "1971-12-31T23:59:60",
             "2026-01-01T00:00:00+01:00",
             "26-01-01",
         ],
@@ -182,6 +184,14 @@ class TestText:
         assert "2026-01-01T00:00:00.5" in error.value.next_step
         with pytest.raises(ConfigurationError):
             Epoch.from_iso(["2026-01-01", text])
+
+    @pytest.mark.parametrize("scale", ["tai", "tt", "tdb"])
+    def test_uniform_scales_have_no_leap_second_and_no_z(self, scale: str) -> None:
+        with pytest.raises(ConfigurationError, match="is not a date"):
+            Epoch.from_iso("2016-12-31T23:59:60", scale)
+        for text in ("2026-01-01T00:00:00Z", ["2026-01-01", "2026-01-02Z"]):
+            with pytest.raises(ConfigurationError, match=f"Z.* marks UTC.* Give {scale.upper()}"):
+                Epoch.from_iso(text, scale)
 
     @given(st.integers(41317, 88000), st.integers(0, 86399_999_999), st.sampled_from(SCALES))
     def test_written_is_read(self, day: int, microsecond: int, scale: str) -> None:

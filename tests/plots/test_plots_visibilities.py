@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def scan(products=("XX",), baselines=(("A", "A"), ("A", "B"), ("B", "B"))):
                 data[:, b] = powers[pair[0]]
             else:
                 data[:, b, :, 0] = 2.0 * COHERENCE * np.exp(2j * np.pi * f * DELAY)
-        weight = np.ones((2, len(baselines)))
+        weight = np.ones((2, len(baselines), len(products)))
         channels.append(ChannelVisibilities(f"CH{k}", f, products, data, weight))
     start = Epoch.from_iso("2026-01-01T00:00:00")
     return Visibilities(
@@ -36,6 +37,19 @@ def scan(products=("XX",), baselines=(("A", "A"), ("A", "B"), ("B", "B"))):
 
 def drawn(axis):
     return [line for line in axis.lines if len(line.get_xdata()) > 2]
+
+
+def test_a_product_that_is_lost_alone_is_not_drawn_lower():
+    vis = scan(("XX", "YY"))
+    channels = []
+    for channel in vis.channels:
+        data = np.repeat(channel.data[..., :1], 2, axis=3)
+        weight = channel.weight.copy()
+        data[1, :, :, 0], weight[1, :, 0] = 0.0, 0.0  # X is lost in the second integration
+        channels.append(replace(channel, data=data, weight=weight))
+    power = plot_spectra(replace(vis, channels=tuple(channels))).axes[0]
+    levels = {float(np.nanmax(line.get_ydata())) for line in drawn(power)}
+    assert levels == {4.0, 1.0}
 
 
 def test_spectra_and_lags_are_shown():

@@ -116,7 +116,7 @@ def test_an_orbit_comes_back_to_the_last_bit(tmp_path, solved):
         assert getattr(found, name) == getattr(fit, name)
     assert found.flags == {"": 57, "outlier": 1, "sun angle": 2}
     assert found.made_by["EOP"] == "2027-03-01"
-    assert "kitestring" in found.made_by
+    assert "Kitestring" in found.made_by
     assert found["x"] == fit["x"]
     with pytest.raises(UnknownNameError):
         found["nothing"]
@@ -152,6 +152,8 @@ def test_no_file_no_text_no_table(tmp_path, solved):
     for read in (read_residuals, read_solution):
         with pytest.raises(MissingDataError):
             read(tmp_path / "absent")
+        with pytest.raises(MissingDataError, match="cannot be read"):
+            read(tmp_path)
         (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
         with pytest.raises(FormatError, match="not text"):
             read(tmp_path / "binary")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from kitestring.errors import MissingDataError
+from kitestring.errors import ConfigurationError, MissingDataError
 from kitestring.model.time import Epoch
 from kitestring.recordings.describe import describe
 from kitestring.recordings.types import Channel
@@ -65,6 +65,24 @@ def test_without_a_rate_only_the_start_is_known(tmp_path):
     assert survey.counts.frames == 2
     with pytest.raises(MissingDataError, match="sample_rate="):
         describe(path, read=True)
+
+
+def test_coverage_of_a_scan(tmp_path):
+    path = tmp_path / "a.vdif"
+    record(path, noise(1, 40_000, False), 2, 40_000.0)  # one second
+    stop = START.shifted(1.0)
+    whole = describe(path, sample_rate=40_000.0)
+    assert whole.coverage(START, stop) == pytest.approx(1.0, abs=1e-9)
+    assert whole.coverage(START.shifted(0.1), stop.shifted(-0.1)) == pytest.approx(1.0, abs=1e-9)
+    assert whole.coverage(START.shifted(-1.0), stop) == pytest.approx(0.5, abs=1e-9)
+    assert whole.coverage(stop.shifted(1.0), stop.shifted(2.0)) == 0.0
+    path.write_bytes(path.read_bytes()[: 4 * 1032 + 500])
+    cut = describe(path, sample_rate=40_000.0)
+    assert not cut.survey.counts.harmed
+    assert cut.coverage(START, stop) == pytest.approx(0.4, abs=1e-9)
+    assert np.isnan(describe(path).coverage(START, stop))  # no rate, so no end
+    with pytest.raises(ConfigurationError, match="cannot last 0 s"):
+        whole.coverage(START, START)
 
 
 def test_damage_is_counted(tmp_path):

@@ -223,6 +223,31 @@ def test_reference_epochs():
     assert reference_day(0) == 51544
 
 
+def test_the_last_reference_epoch_serves_later_dates():
+    """It has 6 bits; the seconds since it have 30: 34 years."""
+    day = reference_day(63)
+    assert (day, reference_epoch(day)) == (int(Epoch.from_iso("2031-07-01T00:00:00").day), 63)
+    assert reference_epoch(int(Epoch.from_iso("2032-01-01T00:00:00").day)) == 63
+    last = day + 2**30 // 86400 - 1
+    assert reference_epoch(last) == 63
+    for impossible in (last + 1, reference_day(0) - 1):
+        with pytest.raises(ConfigurationError, match="2000 to 2065"):
+            reference_epoch(impossible)
+
+
+@pytest.mark.parametrize("iso", ["2031-12-31T23:59:59.900", "2033-08-01T12:00:00", "2064-02-29"])
+def test_recordings_after_2031_come_back(tmp_path, iso):
+    channels, start = make_channels(1), Epoch.from_iso(iso)
+    path = tmp_path / "a.vdif"
+    frame = 8 * PAYLOAD // 2
+    codes = random_codes(channels, 2, 30 * frame)
+    write(path, codes, 2, channels, start)
+    recording = VdifRecording(path, station="Tm", channels=channels)
+    assert recording.start.iso(6) == start.iso(6)
+    assert recording.stop.since(start) == pytest.approx(30 * frame / RATE, abs=2e-11)
+    assert_array_equal(recording.read_codes(0, 30 * frame)[0], codes)
+
+
 def test_header_words_come_back():
     header = VdifHeader(
         True, False, 123456789, 53, 54321, 1, 8, 8032, 2, True, 1000, 0x546D, 3, 32e6
@@ -305,6 +330,7 @@ def test_channels_that_contradict_the_file(tmp_path, channels, match):
         ({"threads": False}, "threads=True"),
         ({"station": "Tianma"}, "station code"),
         ({"start": START.shifted(0.0012)}, "Start at 2026-03-01T12:00:00.000000000"),
+        ({"start": Epoch.from_iso("1999-12-31T23:59:59")}, "2000 to 2065"),
         ({"edv": 3}, "edv=1"),
         ({"bits": 3}, "3 bits"),
         ({"channels": []}, "0 channels"),

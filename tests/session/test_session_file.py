@@ -47,6 +47,10 @@ def test_an_unknown_key_is_named_with_its_nearest(tmp_path):
         ('scan = "s1"', 'scan = "s2"', "s2"),
         ("name =", "name = = 3 #", "not TOML"),
         ('source = "1741-038"', 'source = "1741-038"\nspin = 3', "spin"),
+        ("8.4e9", "nan", "sky_frequency"),
+        ("duration = 4", "duration = inf", "duration"),
+        ('name = "CH0"', 'name = "CH0", polarization = "RCP"', "polarization"),
+        ('[{name = "CH0", sky_frequency = 8.4e9, sample_rate = 8e6}]', "[]", "setup"),
     ],
 )
 def test_bad_values_are_named(tmp_path, old, new, message):
@@ -86,3 +90,9 @@ def test_a_line_cut_by_a_crash_does_no_harm_but_damage_is_named(tmp_path):
     ledger.path.write_text("nonsense\n" + text)
     with pytest.raises(FormatError, match=r"ledger.jsonl:1"):
         ledger.events()
+
+
+def test_two_clocks_of_one_station_contradict_each_other(tmp_path):
+    clock = '[[clock]]\nstation = "Km"\nepoch = "2026-01-01"\n'
+    with pytest.raises(ConfigurationError, match="same station"):
+        read_session(write(tmp_path, MINIMAL + clock + clock.replace("Km", "KM")))

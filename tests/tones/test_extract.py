@@ -10,7 +10,7 @@ from kitestring.errors import ConfigurationError, EstimationError, MissingDataEr
 from kitestring.model.polynomials import DelayModel, PiecewisePolynomial, StationDelay
 from kitestring.model.time import Epoch
 from kitestring.recordings.types import Channel
-from kitestring.tones.extract import _noise, extract_tones
+from kitestring.tones.extract import _noise, _Work, extract_tones
 from kitestring.tones.types import ToneSpec
 
 START = Epoch.from_iso("2026-01-01T00:00:00")
@@ -230,4 +230,94 @@ def test_a_strong_tone_between_bins_does_not_raise_the_noise(offset):
     noise = (rng.normal(size=n) + 1j * rng.normal(size=n)) / np.sqrt(2)
     tone = 20.0 * np.exp(2j * np.pi * offset * np.arange(n) / n)
     # the median of 1000 bins scatters by 3 %
-    assert _noise(noise + tone, 1e-3) == pytest.approx(1.0, abs=0.12)
+    assert _noise(noise + tone, np.ones(n, dtype=np.int64), 1e-3) == pytest.approx(1.0, abs=0.12)
+
+
+def lost_frames(share, frame, size, rng):
+    """Which samples are valid where a share of frames is lost."""
+    return np.repeat(rng.random(-(-size // frame)) >= share, frame)[:size]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2])
+@pytest.mark.parametrize(("frame", "other"), [(400, 2.0), (30, 0.2)])
+def test_lost_frames_do_not_raise_the_noise(share, frame, other):
+    """Nor do they spread a tone, or another line, over the band.
+
+    Frames are 4 boxes, or a third of one: then a strong line off the tone is truly modulated.
+    """
+    rng = np.random.default_rng(15)
+    boxes, size = 4096, 100
+    valid = lost_frames(share, frame, boxes * size, rng)
+    samples = (rng.normal(size=boxes * size) + 1j * rng.normal(size=boxes * size)) / np.sqrt(2)
+    t = np.arange(boxes * size) / (size / 1e-3)
+    for frequency, amplitude in ((0.03, 2.0), (173.2, other)):  # 2 is 56 dBHz, 0.2 is 36
+        samples += amplitude * np.exp(2j * np.pi * frequency * t)
+    sums = np.where(valid, samples, 0.0).reshape(boxes, size).sum(axis=1)
+    count = valid.reshape(boxes, size).sum(axis=1)
+    # 3.3 x the scatter of 4096 boxes under a taper, a fifth of them lost
+    assert _noise(sums, count, 1e-3) == pytest.approx(1.0, abs=0.09)
+
+
+def test_noise_that_cannot_be_measured_is_not_stated():
+    count = np.arange(1000) % 2
+    assert np.isnan(_noise(count + 0j, count, 1e-3))
+
+
+def test_snr_and_density_hold_with_lost_frames(memory_recording):
+    pulls, density = [], []
+    for seed in range(21, 25):
+        rng = np.random.default_rng(seed)
+        recordings = observe(memory_recording, noise=5.0, rng=rng)
+        for r in recordings:  # a fifth of the frames, of 4 ms
+            r.valid[:] = lost_frames(0.2, 8000, r.valid.shape[1], rng)
+        found = extract_tones(
+            recordings, model(), ToneSpec(CARRIER, 0.0, RATIOS), START, START.shifted(LENGTH)
+        )
+        sigma = np.sqrt(np.sum(found.snr**-2.0, axis=0)) / (2 * np.pi)
+        pulls.append(differenced(found) / sigma)
+        density.append(10 * np.log10(found.density))
+    pulls = np.array(pulls)
+    assert np.array(density) == pytest.approx(43.0, abs=0.7)
+    assert abs(np.mean(pulls**2) - 1) < 3.3 * np.sqrt(2 / pulls.size) + 0.04
+
+
+def test_a_long_scan_with_a_wandering_transmitter(memory_recording, monkeypatch):
+    """Density does not ask for coherence, nor is more than a few seconds held at once."""
+    rate, length = 20e3, 20.0
+    n = int(length * rate)
+    t = np.arange(n) / rate
+    rng = np.random.default_rng(16)
+    # 0.6 Hz off at both ends when the middle is followed
+    cycles = 5234.5 * t + 0.002 * (t - 10.0) ** 3
+    channel = (Channel("CH0", 8.4e9, 1, rate, complex=True),)
+    recordings = []
+    for station, phase in (("A", 0.3), ("B", -1.1)):
+        noise = (rng.normal(size=n) + 1j * rng.normal(size=n)) / np.sqrt(2)
+        x = noise + np.sqrt(10**4.5 / rate) * np.exp(1j * (2 * np.pi * (cycles % 1) + phase))
+        recordings.append(memory_recording(station, channel, x[None], START))
+    still = PiecewisePolynomial(START.shifted(-1.0), 60.0, np.array([[0.0]]))
+    delays = DelayModel("S1", "probe", {s: StationDelay(still, still) for s in "AB"})
+    held, run = [], _Work.run
+
+    def watched(work, tones, reference, first, box, boxes):
+        held.append(box * boxes)
+        return run(work, tones, reference, first, box, boxes)
+
+    monkeypatch.setattr(_Work, "run", watched)
+    found = extract_tones(
+        recordings, delays, ToneSpec(8.4e9 + 5e3, uncertainty=1e3), START, START.shifted(length)
+    )
+    assert max(held) < 8.2
+    assert sum(held[1:]) == pytest.approx(length)  # after the search, all once
+    assert 10 * np.log10(found.density) == pytest.approx(45.0, abs=0.2)
+    assert np.isfinite(found.phase).all()
+    sigma = np.sqrt(np.sum(found.snr**-2.0, axis=0))[0]
+    pulls = ((found.phase[0, 0] - found.phase[1, 0] - 1.4 + np.pi) % (2 * np.pi) - np.pi) / sigma
+    assert abs(np.mean(pulls**2) - 1) < 3.3 * np.sqrt(2 / pulls.size)
+    # continuous over the seams of the stretches, once the wander is taken out
+    followed = found.reference[0, 0] + found.phase[0, 0] / (2 * np.pi)
+    middle = found.epoch.since(START)
+    followed = followed + (found.reference[0, 1] - 8.4e9) * middle
+    followed = followed + found.reference[0, 2] * middle**2
+    rest = followed - 5234.5 * middle - 0.002 * (middle - 10.0) ** 3
+    assert np.abs(rest - rest.mean()).max() < 0.05

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,14 +133,40 @@ def reference_by_snr(quasars: Sequence[FringeSolution]) -> str:
     return max(sorted(total), key=total.__getitem__)
 
 
-def find_bands(quasars: Sequence[FringeSolution]) -> dict[str, tuple[float, float]]:
-    """Return lowest and highest frequency of each band by name."""
+def _product(name: str) -> str:
+    """Return the letters that tell a second polarisation product from a channel's first."""
+    last = name.rpartition(" ")[2]
+    return last if last != name and len(last) == 2 and last[0] == last[1] else ""
+
+
+def name_bands(
+    quasars: Sequence[FringeSolution],
+) -> tuple[list[FringeSolution], dict[str, tuple[float, float]]]:
+    """Give each band one name in all scans, and return from where to where each extends.
+
+    Fringes name bands by the first station of their scan. Stations number
+    their channels as they like, so what makes a band is its frequency.
+    """
     bands: dict[str, tuple[float, float]] = {}
+    renamed = []
     for q in quasars:
-        for name, (low, high) in zip(q.channels, q.band, strict=True):
-            old = bands.get(name, (np.inf, -np.inf))
-            bands[name] = (min(old[0], float(low)), max(old[1], float(high)))
-    return bands
+        names: list[str] = []
+        for name, (low, high) in zip(q.channels, q.band.tolist(), strict=True):
+            same = [
+                b
+                for b, (bottom, top) in bands.items()
+                if b not in names
+                and _product(b) == _product(name)
+                and min(top, high) - max(bottom, low) > 0.5 * min(top - bottom, high - low)
+            ]
+            found = name if name in same else next(iter(same), name)
+            if not same and name in bands:
+                found = f"{name} at {low / 1e6:.6f} MHz {_product(name)}".rstrip()
+            old = bands.get(found, (np.inf, -np.inf))
+            bands[found] = (min(old[0], low), max(old[1], high))
+            names.append(found)
+        renamed.append(replace(q, channels=tuple(names)))
+    return renamed, bands
 
 
 def wrap(phase: Floats | float) -> Floats:
@@ -168,8 +194,10 @@ def gather(
         _start_station(data, station, {k: v for (s, k), v in direct.items() if s == station})
     for q in quasars:
         _quasar_equations(data, q)
+    # bands leave out their outermost bins, in which a tone may well be
+    margin = min(1.0 / q.ambiguity for q in quasars)
     for scan in spacecraft:
-        _tone_equations(data, scan, bands, delay_sigma)
+        _tone_equations(data, scan, bands, margin, delay_sigma)
     return data
 
 
@@ -255,17 +283,29 @@ def _quasar_equations(data: Data, q: FringeSolution) -> None:
 
 
 def _tone_band(
-    bands: dict[str, tuple[float, float]], scan: ToneSolution, station: int, tone: int
+    bands: dict[str, tuple[float, float]],
+    margin: float,
+    scan: ToneSolution,
+    station: int,
+    tone: int,
 ) -> str | None:
-    """Return the band that a tone was recorded in: by channel name, else by frequency."""
-    name, f = scan.channels[station][tone], scan.frequency[tone]
-    if name in bands:
+    """Return the band that holds a tone's frequency; of several, that of the channel's name.
+
+    The name is the station's own, a band's that of another station: alone it proves nothing.
+    """
+    name, f = scan.channels[station][tone], float(scan.frequency[tone])
+    held = [b for b, (low, high) in bands.items() if low - margin <= f <= high + margin]
+    if name in held:
         return name
-    return next((b for b, (low, high) in bands.items() if low <= f <= high), None)
+    return min(held, key=lambda b: abs(f - 0.5 * sum(bands[b])), default=None)
 
 
 def _tone_equations(
-    data: Data, scan: ToneSolution, bands: dict[str, tuple[float, float]], delay_sigma: float
+    data: Data,
+    scan: ToneSolution,
+    bands: dict[str, tuple[float, float]],
+    margin: float,
+    delay_sigma: float,
 ) -> None:
     if data.reference not in scan.stations:
         return
@@ -276,7 +316,7 @@ def _tone_equations(
             continue
         tones, names = [], []
         for k in range(len(scan.tones)):
-            band = _tone_band(bands, scan, s, k)
+            band = _tone_band(bands, margin, scan, s, k)
             measured = np.isfinite(scan.phase[s, k]) and np.isfinite(scan.phase[r, k])
             if measured and band is not None and (station, band) in data.theta:
                 tones.append(k)

@@ -16,6 +16,7 @@ holds what rows share: stations, quasar scans, clocks and zenith delays.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,14 +25,19 @@ import numpy as np
 from kitestring.calibrate._design import (
     Data,
     Solution,
-    find_bands,
     gather,
+    name_bands,
     reference_by_snr,
     solve,
 )
 from kitestring.calibrate.ambiguity import delay_ambiguity
-from kitestring.calibrate.types import Correction, DeltaDor
-from kitestring.errors import ConfigurationError, EstimationError, MissingDataError
+from kitestring.calibrate.types import LEAST_P_VALUE, Correction, DeltaDor
+from kitestring.errors import (
+    ConfigurationError,
+    EstimationError,
+    KitestringWarning,
+    MissingDataError,
+)
 from kitestring.fringe.types import FringeSolution, ToneSolution
 from kitestring.model.constants import C
 from kitestring.model.polynomials import DelayModel
@@ -96,6 +102,8 @@ def delta_dor(
     DeltaDor
         Rows for all baselines of the stations in each spacecraft scan. Those
         with the reference station are independent (`DeltaDor.independent`).
+        A chi-square that noise hardly ever reaches (`DeltaDor.p_value` under
+        1e-9) is warned of, and `DeltaDor.observables` flags all rows.
 
     Raises
     ------
@@ -115,10 +123,20 @@ def delta_dor(
             next_step="Name another, or leave it to be chosen.",
         )
     partials = None if zenith_partials is None else dict(zenith_partials)
-    bands = find_bands(detected)
+    detected, bands = name_bands(detected)
     data = gather(detected, spacecraft, bands, reference, partials, known.delay)
     solution = solve(data, known.clock_rate, known.zenith)
-    return _rows(data, solution, spacecraft, reference_models)
+    rows = _rows(data, solution, spacecraft, reference_models)
+    if rows.p_value < LEAST_P_VALUE:
+        warnings.warn(
+            f"chi-square of delta-DOR is {rows.chi_square:.4g} with {rows.degrees_of_freedom} "
+            f"degrees of freedom: the stated noise does not explain the scatter, and all rows "
+            f"are flagged. Compare the channels' frequencies of all stations with "
+            f"`kitestring describe`, and look for a bad scan in the fringe and tone plots.",
+            KitestringWarning,
+            stacklevel=2,
+        )
+    return rows
 
 
 def _check(

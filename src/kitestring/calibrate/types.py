@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from kitestring.model.observable import Kind, SignalPath
 from kitestring.model.time import Epoch
 from kitestring.observables.types import Observables
 
 Floats = NDArray[np.float64]
+
+# of a fit's chi-square: channels mixed up or wrong integers, not merely noise stated too small
+LEAST_P_VALUE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,13 @@ class DeltaDor:
         """Standard deviation of each row, s."""
         return np.asarray(np.sqrt(np.diag(self.covariance)))
 
+    @property
+    def p_value(self) -> float:
+        """Probability that the stated noise alone gives a chi-square as large as this."""
+        if self.degrees_of_freedom < 1:
+            return 1.0
+        return float(chi2.sf(self.chi_square, self.degrees_of_freedom))
+
     def __len__(self) -> int:
         return len(self.value)
 
@@ -145,16 +156,21 @@ class DeltaDor:
             probability=self.probability[k],
         )
 
-    def observables(self, least_probability: float = 0.99) -> tuple[Observables, ...]:
+    def observables(
+        self, least_probability: float = 0.99, least_p_value: float = LEAST_P_VALUE
+    ) -> tuple[Observables, ...]:
         """Return one set of observables a baseline, each with its own covariance block.
 
         Rows whose integers are less probable than `least_probability` are
-        flagged ``"ambiguity"``.
+        flagged ``"ambiguity"``. All others are flagged ``"chi-square"`` where
+        `p_value` is below `least_p_value`: something in the session is wrong,
+        and sigma does not say by how much.
 
         Rows of different baselines are correlated too: that joint covariance,
         in the order of the concatenated sets, is
         ``covariance[np.ix_(order, order)]`` with ``order = rows_by_baseline()``.
         """
+        fit = "chi-square" if self.p_value < least_p_value else ""
         result = []
         for pair in self.pairs():
             rows = np.array([k for k, b in enumerate(self.baselines) if b == pair])
@@ -167,7 +183,7 @@ class DeltaDor:
                     sigma=self.sigma[rows],
                     count=self.duration[rows],
                     flag=np.where(
-                        self.probability[rows] < least_probability, "ambiguity", ""
+                        self.probability[rows] < least_probability, "ambiguity", fit
                     ).astype("U32"),
                     covariance=self.covariance[np.ix_(rows, rows)],
                     origin="calibrate.reference",

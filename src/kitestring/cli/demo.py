@@ -17,13 +17,14 @@ def demo(
     directory: Annotated[Path, typer.Argument(help="Where to work; made where missing.")] = Path(
         "kitestring-demo"
     ),
-    seed: Annotated[int, typer.Option(help="Draws all hidden errors and all noise.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Draws all hidden errors and all noise.")] = 1,
     small: Annotated[bool, typer.Option("--small", help="Shorter scans, three stations.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Simulate a delta-DOR session, process its voltages to an orbit, compare with the truth."""
     from kitestring.cli import _show
-    from kitestring.session.demo import FULL, SMALL, run_demo, summary_rows
+    from kitestring.session.demo import run_demo, summary_rows
+    from kitestring.session.demo_scenario import FULL, SMALL
 
     with _show.progress() as tell:
         result = run_demo(directory, seed, SMALL if small else FULL, progress=tell)

@@ -57,23 +57,22 @@ def rows_of(vis: Visibilities) -> dict[RowKey, Spectrum]:
     -------
     dict of RowKey to ndarray of complex, shape (bin,)
         Integrations count by their valid samples. Products that a baseline
-        lacks, and baselines without a valid sample, are left out.
+        lacks, or of which it has no valid sample, are left out.
     """
     rows: dict[RowKey, Spectrum] = {}
     for channel in vis.channels:
-        amount = channel.weight * vis.integration[:, None]
+        amount = channel.weight * vis.integration[:, None, None]
         low = float(channel.frequency[0])
         for b, (one, two) in enumerate(vis.baselines):
-            total = float(amount[:, b].sum())
-            if total == 0.0:
-                continue
-            # an integration without a valid sample may be NaN: it counts nothing
-            used = amount[:, b] > 0
-            data = channel.data[used, b].astype(np.complex128)
-            mean = np.einsum("t,tkp->pk", amount[used, b], data) / total
             for p, product in enumerate(channel.products):
-                if np.isfinite(mean[p]).all():
-                    rows[low, one, two, product] = mean[p]
+                # an integration without a valid sample may be NaN: it counts nothing
+                used = amount[:, b, p] > 0
+                if not used.any():
+                    continue
+                data = channel.data[used, b, :, p].astype(np.complex128)
+                mean = amount[used, b, p] @ data / amount[used, b, p].sum()
+                if np.isfinite(mean).all():
+                    rows[low, one, two, product] = mean
     return rows
 
 

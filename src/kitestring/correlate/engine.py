@@ -11,6 +11,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from kitestring._threads import default_threads
 from kitestring.correlate import _kernels
 from kitestring.correlate.channels import Band, Input, Products
 from kitestring.correlate.plan import (
@@ -18,7 +19,6 @@ from kitestring.correlate.plan import (
     ChunkSums,
     Engine,
     Plan,
-    default_threads,
     make_plan,
 )
 from kitestring.correlate.steering import Steering, steer
@@ -89,7 +89,9 @@ def correlate(
     -------
     Visibilities
         Channels ascend in sky frequency. A product that a baseline lacks
-        (its stations did not record both polarisations) is NaN.
+        (its stations did not record both polarisations) is NaN. All of the
+        scan is in memory: 8 bytes for each integration, baseline, bin and
+        product.
 
     Warns
     -----
@@ -253,20 +255,22 @@ def _run(plan: Plan, engine: Engine, threads: int) -> Iterator[ChunkSums]:
 def _gather(
     plan: Plan, chunk_sums: Iterator[ChunkSums], progress: Callable[[int, int], None] | None
 ) -> Visibilities:
-    """Add up chunks in their order, scale and pack."""
+    """Add up chunks in their order; scale and pack each integration as it is done."""
     times = plan.chunks[-1].integration + 1
     segments = np.zeros(times, dtype=np.int64)
     first = np.zeros(times, dtype=np.int64)
-    spectra = [np.zeros((times, len(b.pairs), plan.bins), dtype=complex) for b in plan.bands]
-    counts = [np.zeros((times, len(b.pairs))) for b in plan.bands]
+    packed = [_Packed(plan, band, times) for band in plan.bands]
     for done, (chunk, sums) in enumerate(zip(plan.chunks, chunk_sums, strict=True), 1):
         t = chunk.integration
         if segments[t] == 0:
             first[t] = chunk.first
         segments[t] += chunk.segments
-        for b in range(len(plan.bands)):
-            spectra[b][t] += sums.spectra[b]
-            counts[b][t] += sums.counts[b]
+        for b, band in enumerate(packed):
+            band.spectra += sums.spectra[b]
+            band.counts += sums.counts[b]
+        if done == len(plan.chunks) or plan.chunks[done].integration != t:
+            for band in packed:
+                band.finish(t, int(segments[t]))
         if progress:
             progress(done, len(plan.chunks))
     return Visibilities(
@@ -275,44 +279,47 @@ def _gather(
         baselines=plan.baselines,
         epoch=plan.start.shifted((first + segments / 2) * plan.segment),
         integration=np.asarray(segments * plan.segment, dtype=np.float64),
-        channels=tuple(
-            _pack(plan, band, spectra[b], counts[b], segments) for b, band in enumerate(plan.bands)
-        ),
+        channels=tuple(band.channel() for band in packed),
         model=plan.model,
     )
 
 
-def _pack(
-    plan: Plan,
-    band: Band,
-    spectra: NDArray[np.complex128],
-    counts: NDArray[np.float64],
-    segments: NDArray[np.int64],
-) -> ChannelVisibilities:
-    """Scale the sums to power and lay them out by baseline and product."""
-    gain = []
-    for item in band.inputs:
-        channel = plan.recordings[item.station].channels[item.channel]
-        # half the power of real samples lies at negative frequencies
-        gain.append((1.0 if channel.complex else np.sqrt(2.0)) / plan.samples(item.station))
-    times = len(segments)
-    shape = (times, len(plan.baselines), plan.bins, len(band.products))
-    data = np.full(shape, np.nan + 0j, dtype=np.complex64)
-    weight = np.zeros((times, len(plan.baselines)))
-    formed = np.zeros(len(plan.baselines))
-    for p, (b, product, i, j) in enumerate(band.pairs):
-        count = counts[:, p]
-        scale = np.divide(gain[i] * gain[j], count, out=np.zeros(times), where=count > 0)
-        values = spectra[:, p] * scale[:, None]
-        # fused multiply-add leaves rounding where Im |X|^2 is to be zero
-        data[:, b, :, product] = values.real if i == j else values
-        weight[:, b] += count / segments
-        formed[b] += 1
-    first = plan.recordings[band.inputs[0].station].channels[band.inputs[0].channel]
-    return ChannelVisibilities(
-        name=band.name,
-        frequency=band.frequency(plan.bins, first.sky_frequency),
-        products=band.products,
-        data=data,
-        weight=weight / np.maximum(formed, 1),
-    )
+class _Packed:
+    """A band's sums of the integration at work, and its finished visibilities."""
+
+    def __init__(self, plan: Plan, band: Band, times: int) -> None:
+        self.plan, self.band = plan, band
+        shape = (times, len(plan.baselines), plan.bins, len(band.products))
+        self.data = np.full(shape, np.nan + 0j, dtype=np.complex64)
+        self.weight = np.zeros((times, len(plan.baselines), len(band.products)))
+        self.spectra = np.zeros((len(band.pairs), plan.bins), dtype=np.complex128)
+        self.counts = np.zeros(len(band.pairs))
+        self.gain = []
+        for item in band.inputs:
+            channel = plan.recordings[item.station].channels[item.channel]
+            # half the power of real samples lies at negative frequencies
+            power = 1.0 if channel.complex else np.sqrt(2.0)
+            self.gain.append(power / plan.samples(item.station))
+
+    def finish(self, time: int, segments: int) -> None:
+        """Scale the sums to power, lay them out by baseline and product, and begin anew."""
+        for p, (b, product, i, j) in enumerate(self.band.pairs):
+            count = self.counts[p]
+            values = self.spectra[p] * (self.gain[i] * self.gain[j] / count if count > 0 else 0.0)
+            # fused multiply-add leaves rounding where Im |X|^2 is to be zero
+            self.data[time, b, :, product] = values.real if i == j else values
+            self.weight[time, b, product] = count / segments
+        self.spectra[:] = 0.0
+        self.counts[:] = 0.0
+
+    def channel(self) -> ChannelVisibilities:
+        """Return the visibilities of all integrations."""
+        item = self.band.inputs[0]
+        first = self.plan.recordings[item.station].channels[item.channel]
+        return ChannelVisibilities(
+            name=self.band.name,
+            frequency=self.band.frequency(self.plan.bins, first.sky_frequency),
+            products=self.band.products,
+            data=self.data,
+            weight=self.weight,
+        )

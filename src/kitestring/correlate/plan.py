@@ -8,7 +8,6 @@ stream) take the same chunks and return the same sums.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -217,10 +216,3 @@ def _chunks(plan: Plan, total: int, each: float) -> tuple[Chunk, ...]:
         for first in range(low, high, most):
             chunks.append(Chunk(integration, first, min(most, high - first)))
     return tuple(chunks)
-
-
-def default_threads() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -28,14 +28,10 @@ from numpy.typing import NDArray
 
 from kitestring.correlate.plan import Chunk, Plan
 from kitestring.model.polynomials import PiecewisePolynomial
-from kitestring.model.time import Epoch
+from kitestring.model.time import EPOCH_QUANTUM, Epoch
 from kitestring.recordings.types import Channel, Recording
 
 Floats = NDArray[np.float64]
-
-# A day's second in a double is good to 15 ps; sample epochs are nearer than
-# that to a whole number of samples, so they are put right by rounding.
-EPOCH_QUANTUM = 2e-11  # s
 
 
 @dataclass(frozen=True)
@@ -148,5 +144,6 @@ def _label_in_samples(recording: Recording, origin: Epoch, within: float) -> tup
 
 
 def _near_whole(samples: float, rate: float) -> float:
+    # sample epochs lie a whole number of samples apart, to what an epoch resolves
     nearest = round(samples)
     return float(nearest) if abs(samples - nearest) < EPOCH_QUANTUM * rate else samples

@@ -4,7 +4,7 @@ The tree has one node for each scan and channel (``scan_000_CH00``), with the
 names, dimensions and attributes of the Measurement Set v4 schema of xradio.
 What that schema has no place for stands beside it:
 
-- ``VALID_FRACTION`` (time, baseline_id): `ChannelVisibilities.weight`.
+- ``VALID_FRACTION`` (time, baseline_id, polarization): `ChannelVisibilities.weight`.
 - ``EPOCH_DAY`` (MJD, UTC), ``EPOCH_SECOND`` (whole second of the day) and
   ``EPOCH_NANOSECOND`` (time): epochs in full; the coordinate ``time``, a double
   of UNIX seconds, is good to 0.24 microsecond only.
@@ -13,7 +13,8 @@ What that schema has no place for stands beside it:
 
 ``WEIGHT`` is 1/sigma^2 (sigma of the real or imaginary part), from the powers
 of both stations in the autocorrelations; where these were not correlated, unit
-power in each bin is taken.
+power in each bin is taken. ``EFFECTIVE_INTEGRATION_TIME`` has no polarization
+in MSv4: it is that of the product of which most is valid.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = "4.0.0"
 UNIX_EPOCH_MJD = 40587
 MODEL, CHECKSUM = "kitestring_delay_model", "kitestring_delay_model_checksum"
+_FRACTION = ("time", "baseline_id", "polarization")
 _REWRITE = "Correlate again, or restore the file."
 
 
@@ -83,8 +85,8 @@ def read_visibilities(path: str | Path) -> Visibilities:
     MissingDataError
         Where there is no store.
     FormatError
-        Where it is none of ours, or its delay model is not the one that its
-        checksum was made of.
+        Where it is none of ours, is damaged, or its delay model is not the one
+        that its checksum was made of.
     """
     import xarray as xr
 
@@ -95,7 +97,7 @@ def read_visibilities(path: str | Path) -> Visibilities:
         tree = xr.open_datatree(place, engine="zarr", consolidated=False)
         with tree:
             nodes = [tree[name].to_dataset().load() for name in sorted(tree.children)]
-    except (OSError, ValueError, KeyError) as fault:
+    except (OSError, ValueError, KeyError, RuntimeError) as fault:  # Runtime: a damaged chunk
         raise FormatError(
             f"this is no readable Zarr store: {fault}.", place=place, next_step=_REWRITE
         ) from fault
@@ -123,10 +125,10 @@ def _dataset(
         "FLAG": (full, np.isnan(channel.data) | (sigma_weight == 0)),
         "EFFECTIVE_INTEGRATION_TIME": (
             full[:2],
-            channel.weight * vis.integration[:, None],
+            channel.weight.max(axis=2) * vis.integration[:, None],
             {"units": "s", "type": "quantity"},
         ),
-        "VALID_FRACTION": (full[:2], channel.weight),
+        "VALID_FRACTION": (_FRACTION, channel.weight),
         "EPOCH_DAY": ("time", vis.epoch.day, {"units": "d", "origin": "MJD 0, UTC"}),
         "EPOCH_SECOND": ("time", whole, {"units": "s", "origin": "start of the UTC day"}),
         "EPOCH_NANOSECOND": ("time", rest, {"units": "ns"}),
@@ -229,7 +231,7 @@ def _inverse_variance(
 ) -> NDArray[np.float64]:
     """Return 1/sigma^2 of a part of each visibility: 2 n / (P1 P2), n segments of 1 / width."""
     autos = {a: i for i, (a, b) in enumerate(vis.baselines) if a == b}
-    segments = channel.weight * (vis.integration * width)[:, None]
+    segments = channel.weight * (vis.integration * width)[:, None, None]
     result = np.zeros(channel.data.shape)
     for b, pair in enumerate(vis.baselines):
         for p, product in enumerate(channel.products):
@@ -239,7 +241,7 @@ def _inverse_variance(
                     same = channel.products.index(2 * letter)
                     power = power * channel.data[:, autos[name], :, same].real
             known = np.isfinite(channel.data[:, b, :, p]) & (power > 0)
-            n = 2.0 * np.broadcast_to(segments[:, b, None], power.shape)
+            n = 2.0 * np.broadcast_to(segments[:, b, p, None], power.shape)
             np.divide(n, power, out=result[:, b, :, p], where=known)
     return result
 
@@ -255,6 +257,13 @@ def _visibilities(nodes: list[xr.Dataset], place: str) -> Visibilities:
             next_step=_REWRITE,
         )
     second = first["EPOCH_SECOND"].values + first["EPOCH_NANOSECOND"].values * 1e-9
+    for node in nodes:
+        if node["VALID_FRACTION"].dims != _FRACTION:
+            raise FormatError(
+                f"VALID_FRACTION has dimensions {node['VALID_FRACTION'].dims}, not {_FRACTION}.",
+                place=place,
+                next_step=_REWRITE,
+            )
     pairs = zip(
         first["baseline_antenna1_name"].values, first["baseline_antenna2_name"].values, strict=True
     )

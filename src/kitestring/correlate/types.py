@@ -29,8 +29,9 @@ class ChannelVisibilities:
         Mean of X1 conj(X2) over the valid samples, so that its phase is
         +2 pi f (residual delay). A bin of an autocorrelation is the power in
         that bin; the sum over bins is the mean power of the samples.
-    weight : ndarray, shape (time, baseline)
-        Fraction of samples valid at both stations, 0 to 1.
+    weight : ndarray, shape (time, baseline, product)
+        Fraction of samples valid at both stations, 0 to 1: polarisations are
+        lost one by one. 0 for a product that a baseline lacks.
     """
 
     name: str

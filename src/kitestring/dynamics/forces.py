@@ -9,7 +9,7 @@ import numpy as np
 from kitestring.dynamics.types import ForceModel
 from kitestring.errors import ConfigurationError, UnknownNameError
 from kitestring.model.constants import AU, GM, C
-from kitestring.model.ephemeris import Ephemeris
+from kitestring.model.ephemeris import MARS, Ephemeris
 from kitestring.model.time import Epoch
 
 SOLAR_IRRADIANCE = 1361.0
@@ -42,9 +42,14 @@ def environment(
     UnknownNameError
         For a body without gravitational parameter.
     ConfigurationError
-        Where the centre is no point mass of the model: its own attraction
-        would be missing.
+        Where the centre is no point mass of the model (its own attraction
+        would be missing), or is MARS and not its barycentre.
     """
+    if MARS in (center.upper(), *forces.bodies):
+        raise ConfigurationError(
+            "MARS is no point mass of the ephemeris.",
+            next_step="Take MARS BARYCENTER, within 0.3 m of it.",
+        )
     for name in forces.bodies:
         if name not in GM:
             raise UnknownNameError("point mass", name, GM)

@@ -20,6 +20,7 @@ from kitestring.errors import ConfigurationError, EstimationError
 from kitestring.estimate.filter import SquareRootInformation, triangle, whiten
 from kitestring.estimate.types import (
     NOT_FINITE,
+    NOT_MODELLED,
     OUTLIER,
     Bias,
     Editing,
@@ -42,6 +43,7 @@ STALLED = 1e-2
 """So does one below this that no longer shrinks: what is left is the model's rounding."""
 
 _MAD = 1.4826  # a normal distribution's sigma over its median absolute deviation
+_FEW = 5  # rows of a kind: with fewer the median may be the outlier itself
 _HALVINGS = 8
 _NEAR = 0.1  # sigma; a correction below it always goes: rounding hides whether the cost falls
 _STICKY = 10  # from this iteration on a row that was set aside stays so: no endless to and fro
@@ -252,6 +254,11 @@ class _Fit:
                 f"the model returns {np.shape(computed)} values and {np.shape(partials)} partials "
                 f"for {n} data and {p} parameters."
             )
+        finite = np.isfinite(computed) & np.all(np.isfinite(partials), axis=1)
+        self.flags = np.where((self.flags == "") & ~finite, NOT_MODELLED, self.flags)
+        if not np.any(self.flags == ""):
+            raise EstimationError(f"none of {n} rows can be used.", next_step=self._why_flagged())
+        partials = np.where(finite[:, None], partials, 0.0)
         return np.asarray(computed, dtype=np.float64), np.asarray(partials, dtype=np.float64)
 
     def _combine(
@@ -323,7 +330,9 @@ class _Fit:
         for kind in np.unique(self.data.kind):
             rows = (self.data.kind == kind) & (self.flags == "")
             if np.any(rows):
-                scale = max(1.0, _MAD * float(np.median(ratio[rows])))
+                scale = 1.0
+                if np.sum(rows) >= _FEW:
+                    scale = max(1.0, _MAD * float(np.median(ratio[rows])))
                 found |= rows & (ratio > self.editing.threshold * scale)
         return found
 
@@ -338,7 +347,7 @@ class _Fit:
 
     def _why_flagged(self) -> str:
         reasons, counts = np.unique(self.flags, return_counts=True)
-        told = ", ".join(f"{n} {r!r}" for r, n in zip(reasons, counts, strict=True))
+        told = ", ".join(f"{n} {str(r)!r}" for r, n in zip(reasons, counts, strict=True))
         return f"Their flags: {told or 'no rows at all'}."
 
     # -- the outcome -------------------------------------------------------

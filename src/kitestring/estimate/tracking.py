@@ -124,6 +124,37 @@ def ramps_of(
     )
 
 
+def merge_ramps(
+    ramps: Sequence[UplinkRamps], stations: StationCatalogue | None = None
+) -> tuple[UplinkRamps, ...]:
+    """Join ramps of several files: one table for each station and band, ascending in time.
+
+    Where two pieces begin at the same epoch, that of the later table counts.
+    """
+    catalogue = stations or StationCatalogue.default()
+    groups: dict[tuple[str, str], list[UplinkRamps]] = {}
+    for table in ramps:
+        known = table.station in catalogue
+        name = catalogue.get(table.station).name if known else table.station
+        groups.setdefault((name, table.band), []).append(table)
+    merged = []
+    for (name, band), tables in groups.items():
+        pieces = {
+            (int(e.day), float(e.second)): (f, r)
+            for t in tables
+            for e, f, r in zip(
+                (t.epoch[k] for k in range(len(t.epoch))), t.frequency, t.rate, strict=True
+            )
+        }
+        keys = sorted(pieces)
+        scale = tables[0].epoch.scale
+        epoch = Epoch(scale, np.array([k[0] for k in keys]), np.array([k[1] for k in keys]))
+        frequency, rate = np.array([pieces[k] for k in keys]).T
+        origin = ", ".join(dict.fromkeys(t.origin for t in tables))
+        merged.append(UplinkRamps(name, band, epoch, frequency, rate, origin))
+    return tuple(merged)
+
+
 def oscillator_of(ramps: Sequence[UplinkRamps], spacecraft: str) -> UplinkRamps:
     """Return what a spacecraft itself transmits.
 
@@ -271,7 +302,14 @@ def compute(
     stations: StationCatalogue | None = None,
     directions: Mapping[str, Floats] | None = None,
 ) -> Computed:
-    """Return computed values and partials of observables for parameter values."""
+    """Return computed values and partials of observables for parameter values.
+
+    A set of which every row is flagged is not computed: NaN. It may be that it
+    cannot be.
+    """
+    if not observables.good.any():
+        empty = np.full(len(observables), np.nan)
+        return Computed(empty, np.zeros((len(observables), len(values))), empty)
     predictor = Predictor(earth, target.trajectory(values), media)
     found = predict_observables(observables, predictor, ramps, stations, directions)
     partial = sum(
@@ -463,7 +501,12 @@ def residuals_at(
     """
     predictor = Predictor(earth, target.trajectory(values), media)
     computed = np.concatenate(
-        [predict_observables(o, predictor, ramps, stations).value for o in observables]
+        [
+            predict_observables(o, predictor, ramps, stations).value
+            if o.good.any()
+            else np.full(len(o), np.nan)
+            for o in observables
+        ]
     )
     observed = np.concatenate([o.value for o in observables])
     label, epoch = _labels(observables)

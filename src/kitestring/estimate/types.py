@@ -20,6 +20,7 @@ Texts = NDArray[np.str_]
 
 OUTLIER = "outlier"
 NOT_FINITE = "not finite"
+NOT_MODELLED = "not modelled"
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ class Editing:
     A row is set aside where its residual exceeds `threshold` times its sigma
     times the robust scale of its kind, and comes back when it no longer does.
     The scale is 1.4826 times the median of |residual| / sigma, but never below
-    1: a row within `threshold` of its own stated sigmas is never an outlier.
+    1: a row within `threshold` of its own stated sigmas is never an outlier. A
+    kind with fewer than five rows has no robust scale and is judged by 1.
 
     Attributes
     ----------
@@ -196,7 +198,8 @@ class Solution:
     residuals : ndarray, shape (n,)
         Measured minus computed, set-aside rows too.
     flags : ndarray of str, shape (n,)
-        The input's flags, ``"not finite"``, ``"outlier"``, or empty where used.
+        The input's flags, ``"not finite"``, ``"not modelled"`` (the model gives
+        no number), ``"outlier"``, or empty where used.
     iterations : int
         How many it took.
     rms : float

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.errors import ConfigurationError, FormatError, FormatWarning, MissingDataError
-from kitestring.model.time import Epoch
+from kitestring.model.time import Epoch, Scale, tai_minus_utc
 
 Floats = NDArray[np.float64]
 
@@ -175,21 +175,38 @@ class Segment:
                 _number(value, keyword, f"{self.path}:{line}")
         return found
 
-    def epochs(self, keyword: str) -> Epoch:
-        """Return the time tags of a keyword's rows, in UTC as far as the text says.
+    def epochs(self, keyword: str, scale: Scale, shift: float) -> Epoch:
+        """Return the time tags of a keyword's rows in UTC.
+
+        Parameters
+        ----------
+        keyword : str
+            Which rows.
+        scale : {"utc", "tai", "tt", "tdb"}
+            Scale of the text. CCSDS lets time tags of any end in Z: it is left away.
+        shift : float
+            What is to be added, s.
 
         Raises
         ------
         FormatError
-            For text that is not a date; it names the line.
+            For text that is not a date since 1972; it names the line.
         """
         rows = self.data[keyword]
+        dates = rows.dates if scale == "utc" else [date.removesuffix("Z") for date in rows.dates]
+
+        def utc(text: str | list[str]) -> Epoch:
+            read = Epoch.from_iso(text, scale)
+            epoch = (read.shifted(shift) if shift else read).to("utc")
+            tai_minus_utc(epoch.day)  # refuses what lies before leap seconds
+            return epoch
+
         try:
-            return Epoch.from_iso(rows.dates)
+            return utc(dates)
         except ConfigurationError:
-            for date, line in zip(rows.dates, rows.lines, strict=True):
+            for date, line in zip(dates, rows.lines, strict=True):
                 try:
-                    Epoch.from_iso(date)
+                    utc(date)
                 except ConfigurationError as error:
                     raise FormatError(
                         error.message, place=f"{self.path}:{line}", next_step=error.next_step

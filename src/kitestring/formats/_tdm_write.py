@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kitestring._write import write_atomically
 from kitestring.errors import ConfigurationError, UnknownNameError
 from kitestring.model.observable import Kind
 from kitestring.model.sources import get_source
@@ -51,7 +52,7 @@ def write_tdm(
     Parameters
     ----------
     path : Path or str
-        The file to be written.
+        The file to be written; it appears whole or not at all.
     observables : sequence of Observables
         Doppler as RECEIVE_FREQ, range as RANGE in s, delays of a spacecraft
         as DOR and of a catalogued source as VLBI_DELAY (PATH_2 minus PATH_1,
@@ -59,9 +60,10 @@ def write_tdm(
         spacecraft and VLBI_DELAY rows of the quasar that a comment ties
         together. Flagged rows go into segments of degraded quality with the
         reason in a comment. A sigma that all rows share stands in a comment,
-        others do not survive.
+        others do not survive. Rows without a value (NaN) are left out; a
+        comment of the header counts them.
     ramps : sequence of UplinkRamps
-        What stations transmitted.
+        What stations transmitted; empty tables are left out.
     originator : str
         Who makes the file.
     created : Epoch, optional
@@ -85,19 +87,30 @@ def write_tdm(
     """
     now = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%S}"
     when = now if created is None else created.to("utc").iso(3)
-    lines = ["CCSDS_TDM_VERS = 2.0"]
-    lines += _comment(comments)
-    lines += [f"CREATION_DATE = {when}", f"ORIGINATOR = {originator}"]
     writer = _Writer(dor, range_rate, reference_delay)
+    segments, missing = [], []
     for table in ramps:
-        lines += _ramp_segment(table)
+        segments += _ramp_segment(table)
     for o in observables:
-        lines += writer.segments(o)
-    if len(lines) < 4 + len(comments):
+        segments += writer.segments(o)
+        count = np.count_nonzero(~np.isfinite(o.value))
+        if count:
+            missing.append(f"Left out without a value: {count} rows of {o.kind}, {o.path}")
+    if not segments:
         raise ConfigurationError(
-            "there is nothing to write.", next_step="Give observables or ramps."
+            "there is nothing to write.",
+            place=str(path),
+            next_step="Give observables that have values, or ramps.",
         )
-    Path(path).write_text("\n".join(lines) + "\n", encoding="ascii", errors="replace")
+    lines = [
+        "CCSDS_TDM_VERS = 2.0",
+        *_comment([*comments, *missing]),
+        f"CREATION_DATE = {when}",
+        f"ORIGINATOR = {originator}",
+        *segments,
+    ]
+    text = "\n".join(lines) + "\n"
+    write_atomically(path, text.encode("ascii", "replace").decode("ascii"))
 
 
 def _comment(texts: Iterable[str]) -> list[str]:
@@ -139,6 +152,8 @@ def _segment(meta: Meta, comments: Sequence[str], rows: Iterable[str]) -> list[s
 
 
 def _ramp_segment(ramps: UplinkRamps) -> list[str]:
+    if not len(ramps.epoch):
+        return []
     stamps = _stamps(ramps.epoch)
     meta = {
         "TIME_SYSTEM": "UTC",
@@ -171,8 +186,11 @@ class _Writer:
         """Return the segments of one set: rows of one count and one flag make a segment."""
         lines: list[str] = []
         keys = list(zip(observables.count.tolist(), observables.flag.tolist(), strict=True))
+        held = np.isfinite(observables.value)
         for key in dict.fromkeys(keys):
-            rows = np.array([k == key for k in keys])
+            rows = np.array([k == key for k in keys]) & held
+            if not rows.any():
+                continue
             o = replace(
                 observables,
                 epoch=observables.epoch[rows],

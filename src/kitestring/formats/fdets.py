@@ -23,7 +23,9 @@ from kitestring.observables.types import Observables
 Floats = NDArray[np.float64]
 
 COLUMNS = 6
-_BASE = re.compile(r"[Bb]ase frequency:\s*([-+0-9.eE]+)\s*MHz")
+# what stands there in place of a number states nothing
+_BASE = re.compile(r"[Bb]ase frequency:\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*MHz", re.A)
+_FIRST_DAY, _LAST_DAY = 41317, 88069  # MJD of 1972, when leap seconds began, and 2100
 _DIFFERENT = 1.0  # Hz; headers are written to 10 kHz
 
 
@@ -124,6 +126,12 @@ def _table(path: Path, lines: list[str]) -> Floats:
                 f"{text[:60]!r} is not a row of {COLUMNS} numbers.",
                 place=f"{path}:{number}",
                 next_step="Give an Fdets file: MJD, second of day, SNR, maximum, frequency, noise.",
+            )
+        if not _FIRST_DAY <= row[0] < _LAST_DAY:
+            raise FormatError(
+                f"MJD {row[0]:g} lies outside {_FIRST_DAY} to {_LAST_DAY} (1972 to 2100).",
+                place=f"{path}:{number}",
+                next_step="Column 1 is a whole MJD such as 58998.",
             )
         if row[0] % 1.0 or not 0.0 <= row[1] < DAY:
             raise FormatError(

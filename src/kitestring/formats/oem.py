@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from kitestring._write import write_atomically
 from kitestring.errors import ConfigurationError, FormatError, MissingDataError
+from kitestring.formats._tdm_segments import Notes
 from kitestring.model.ephemeris import MARS, NAIF_IDS, SSB
 from kitestring.model.tabulated import DEGREE, MOST_DEGREE, TabulatedTrajectory
 from kitestring.model.time import Epoch, Scale
@@ -244,7 +245,10 @@ def read_oem(path: Path | str) -> tuple[TabulatedTrajectory, ...]:
         frame, time system or about a centre that is not supported; it names file
         and line.
     """
-    return _Reader(Path(path)).read()
+    reader = _Reader(Path(path))
+    trajectories = reader.read()
+    reader.notes.warn()
+    return trajectories
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,11 +265,14 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.notes = Notes(path)
         try:
             text = path.read_text(encoding="utf-8-sig")
-        except FileNotFoundError:
+        except OSError as error:
             raise MissingDataError(
-                "there is no such ephemeris.", place=str(path), next_step="Check its name."
+                f"the ephemeris cannot be read: {error.strerror}.",
+                place=str(path),
+                next_step="Check the path.",
             ) from None
         except UnicodeDecodeError:
             raise FormatError(
@@ -469,13 +476,24 @@ class _Reader:
     def epochs(
         self, numbers: Sequence[int], times: Sequence[str], scale: Scale, shift: float
     ) -> Epoch:
-        """Return epochs in TDB; they must ascend."""
+        """Return epochs in TDB; they must ascend.
+
+        CCSDS lets an epoch of any time system end in Z, which is left away.
+        """
+        if scale != "utc" and any(time.endswith("Z") for time in times):
+            self.notes.add("epochs end in Z: TIME_SYSTEM is taken, not UTC", numbers[0])
+            times = [time.removesuffix("Z") for time in times]
+
+        def tdb(text: str | Sequence[str]) -> Epoch:
+            epoch = Epoch.from_iso(text, scale)
+            return (epoch.shifted(shift) if shift else epoch).to("tdb")
+
         try:
-            epoch = Epoch.from_iso(times, scale)
+            epoch = tdb(times)
         except ConfigurationError:
             for number, time in zip(numbers, times, strict=True):
                 try:
-                    Epoch.from_iso(time, scale)
+                    tdb(time)
                 except ConfigurationError as problem:
                     self.fail(number, problem.message, problem.next_step)
             raise
@@ -487,7 +505,7 @@ class _Reader:
                 f"epoch {times[late]} does not come after {times[late - 1]}.",
                 "Sort the lines; a second arc needs a segment of its own.",
             )
-        return (epoch.shifted(shift) if shift else epoch).to("tdb")
+        return epoch
 
 
 def _about(value: str) -> str:

@@ -46,6 +46,9 @@ DorForm = Literal["wavefront", "ranges"]
 RangeRate = Callable[[Observables], Floats]
 """Rate of the light time to station 2 at the rows' epochs, s/s."""
 
+NO_COUNT = "no count"
+"""Flag of Doppler rows whose file does not say over how long they are averaged."""
+
 UNRESOLVED_RANGES = "difference of ranges"
 """Flag of DOR rows that could not be made differences of arrivals."""
 
@@ -110,7 +113,8 @@ def read_tdm(
         each station and band, in ascending order of time. Frequencies are
         sky frequencies in Hz, delays and ranges in s. A TDM states no sigmas:
         they are NaN but in files written here. Rows of degraded quality, time
-        tags of transmission and ambiguous ranges are flagged.
+        tags of transmission, ambiguous ranges and Doppler without an
+        INTEGRATION_INTERVAL are flagged.
 
     Raises
     ------
@@ -200,10 +204,12 @@ class _Reader:
 
     def _epochs(self, segment: Segment, keyword: str) -> Epoch:
         scale, shift = _SCALES[segment.text("TIME_SYSTEM", "UTC")]
-        read = segment.epochs(keyword)
-        if scale == "utc":
-            return read
-        return Epoch(scale, read.day, read.second).shifted(shift).to("utc")
+        rows = segment.data[keyword]
+        if scale != "utc" and any(date.endswith("Z") for date in rows.dates):
+            system = segment.text("TIME_SYSTEM")
+            note = f"time tags end in Z: TIME_SYSTEM = {system} is taken, not UTC"
+            self.notes.add(note, rows.lines[0])
+        return segment.epochs(keyword, scale, shift)
 
     def _correction(self, segment: Segment, keyword: str) -> float:
         """Return what has still to be added, in the unit of the rows."""
@@ -215,9 +221,8 @@ class _Reader:
         if segment.text("MODE") == "SEQUENTIAL" and "PATH" not in segment.meta:
             self.notes.add("ramps have no PATH: their participant transmits", segment.line)
         epoch = self._epochs(segment, keyword)
-        offset = segment.number("FREQ_OFFSET", 0.0)
-        offset += self._correction(segment, "CORRECTION_TRANSMIT")
-        frequency = segment.values(keyword) + offset
+        # FREQ_OFFSET belongs to RECEIVE_FREQ alone
+        frequency = segment.values(keyword) + self._correction(segment, "CORRECTION_TRANSMIT")
         rate = np.zeros(len(epoch))
         rated = keyword.replace("FREQ", "FREQ_RATE")
         if rated in segment.data:
@@ -227,7 +232,7 @@ class _Reader:
                 line = segment.data[rated].lines[0]
                 self.notes.add("a rate without a frequency at its epoch is left out", line)
             rate = np.array([rates.get(date, 0.0) for date in dates])
-        key = (segment.participant(index or 1), segment.text("TRANSMIT_BAND"))
+        key = (segment.participant(index or 1), _band(segment, "TRANSMIT_BAND"))
         self.ramps.setdefault(key, []).append((epoch, frequency, rate))
 
     def _received(self, segment: Segment, keyword: str, index: int) -> None:
@@ -252,20 +257,25 @@ class _Reader:
         value = (segment.values("RANGE") + self._correction(segment, "CORRECTION_RANGE")) * unit
         modulus = segment.number("RANGE_MODULUS", 0.0)
         flag = f"ambiguous by {modulus * unit:.6g} s" if modulus else ""
-        path = self._path(segment, segment.signal("PATH"))
+        path = self._path(segment, segment.signal("PATH"), turned=False)
         self._add(segment, "RANGE", Kind.RANGE, path, value, flag)
 
-    def _path(self, segment: Segment, signal: tuple[int, ...]) -> SignalPath:
-        """Return the path of a signal that one receiver gets."""
+    def _path(self, segment: Segment, signal: tuple[int, ...], turned: bool = True) -> SignalPath:
+        """Return the path of a signal that one receiver gets.
+
+        Without `turned` the turnaround ratio does not matter, and is zero where
+        the file does not state it.
+        """
         names = tuple(segment.participant(k) for k in signal)
-        up, down = segment.text("TRANSMIT_BAND"), segment.text("RECEIVE_BAND")
+        up, down = _band(segment, "TRANSMIT_BAND"), _band(segment, "RECEIVE_BAND")
         delays = [
             segment.number(f"{word}_DELAY_{k}", 0.0)
             for word, k in (("TRANSMIT", signal[0]), ("RECEIVE", signal[-1]))
         ]
         if len(signal) == 2:
             return SignalPath(names, "", 0.0, "", down, 0.0, delays[1])
-        ratio = self._turnaround(segment, up, down)
+        stated = "TURNAROUND_NUMERATOR" in segment.meta
+        ratio = self._turnaround(segment, up, down) if turned or stated else 0.0
         return SignalPath(names, "", ratio, up, down, *delays)
 
     def _turnaround(self, segment: Segment, up: str, down: str) -> float:
@@ -297,7 +307,7 @@ class _Reader:
                 next_step="Write them like PATH_1 = 3,1 and PATH_2 = 3,2.",
             )
         names = tuple(segment.participant(k) for k in (first[-2], first[-1], second[-1]))
-        path = SignalPath(names, downlink_band=segment.text("RECEIVE_BAND"))
+        path = SignalPath(names, downlink_band=_band(segment, "RECEIVE_BAND"))
         told = "\n".join(segment.comments)
         pair = PAIR.search(told)
         value = segment.values(keyword)
@@ -343,12 +353,20 @@ class _Reader:
         pair: str = "",
     ) -> None:
         told = "\n".join(segment.comments)
-        stated = SIGMA.search(told)
+        sigma = self._sigma(segment, told)
         reason = FLAG.search(told)
         if segment.text("DATA_QUALITY") == DEGRADED:
             flag = reason[1] if reason else "quality degraded"
         if segment.text("TIMETAG_REF") == "TRANSMIT":
             flag = flag or "time tag of transmission"
+        count = segment.number("INTEGRATION_INTERVAL", 0.0)
+        if kind is Kind.DOPPLER and count <= 0.0:
+            flag = flag or NO_COUNT
+            self.notes.add(
+                f"Doppler without an interval that it is averaged over is flagged {NO_COUNT!r}: "
+                "add INTEGRATION_INTERVAL, in s, to the metadata",
+                segment.line,
+            )
         word = segment.text("INTEGRATION_REF", "MIDDLE")
         if word not in _REFERENCES:
             raise FormatError(
@@ -362,8 +380,8 @@ class _Reader:
             _REFERENCES[word],
             self._epochs(segment, keyword),
             value,
-            float(stated[1]) if stated else np.nan,
-            segment.number("INTEGRATION_INTERVAL", 0.0),
+            sigma,
+            count,
             flag,
         )
         if pair:
@@ -371,6 +389,22 @@ class _Reader:
             self.pairs.setdefault(name, {})[part] = piece
         else:
             self.pieces.append(piece)
+
+    def _sigma(self, segment: Segment, told: str) -> float:
+        """Return the standard deviation that a comment states; NaN where none does."""
+        stated = SIGMA.search(told)
+        if not stated:
+            return np.nan
+        try:
+            sigma = float(stated[1])
+        except ValueError:
+            sigma = np.nan
+        if not 0.0 < sigma < np.inf:
+            self.notes.add(
+                "the standard deviation in a comment is not a positive number", segment.line
+            )
+            return np.nan
+        return sigma
 
     # -- whole sets --------------------------------------------------------
 
@@ -425,3 +459,9 @@ class _Reader:
             np.concatenate([f[2] for f in found])[order],
             str(self.path),
         )
+
+
+def _band(segment: Segment, keyword: str) -> str:
+    """Return a band, empty where the file does not know it."""
+    band = segment.text(keyword)
+    return "" if band == "UNKNOWN" else band

@@ -24,6 +24,7 @@ Complexes = NDArray[np.complex128]
 
 _PADDING = 4  # times finer than the natural resolution: the peak loses at most 3 %
 _STEPS = 20
+_LEAST_SIGNAL = 0.01  # of a band's power: keeps the covariance of pure noise large, not infinite
 _BESIDE = 1.5  # bins about a phase-cal tone: what it leaves beyond is below the noise
 
 
@@ -135,11 +136,11 @@ def _bands(
                 continue
             power = np.ones(len(channel.frequency))
             for auto in autos:
-                share = channel.weight[:, auto] * visibilities.integration
+                share = channel.weight[:, auto, p] * visibilities.integration
                 # a product that a station lacks is NaN, and stays so
                 level = channel.data[:, auto, :, p].real[share > 0]
                 power = power * (share[share > 0] @ level) / max(float(share.sum()), 1e-300)
-            samples = channel.weight[:, row] * visibilities.integration * width
+            samples = channel.weight[:, row, p] * visibilities.integration * width
             # the outermost bins hold zero frequency and the filter's edge
             good = power > 0
             good[[0, -1]] = False
@@ -272,9 +273,8 @@ def _fit_baseline(
     t = visibilities.epoch.since(epoch)
     delay, rate, probability = _search(bands, t, delay_window, rate_window)
     for _ in range(_STEPS):
-        amplitude, normal, right = _linearise(bands, t, delay, rate)
-        covariance = np.linalg.pinv(normal, hermitian=True)
-        step = covariance @ right
+        _, normal, _, right = _linearise(bands, t, delay, rate)
+        step = np.linalg.pinv(normal, hermitian=True) @ right
         delay, rate = delay + float(step[0]), rate + float(step[1])
         if step @ normal @ step < 1e-8:  # a ten-thousandth of sigma
             break
@@ -285,7 +285,10 @@ def _fit_baseline(
         rate_window is not None and abs(rate) > rate_window
     ):
         probability = 0.0  # the slope of a peak beyond the window
-    amplitude, _, _ = _linearise(bands, t, delay, rate)
+    amplitude, normal, signal, _ = _linearise(bands, t, delay, rate)
+    # curvature comes from the signal alone, the scatter of the slope from signal and noise
+    inverse = np.linalg.pinv(signal, hermitian=True)
+    covariance = inverse @ normal @ inverse
     center = np.array([b.center for b in bands])
     middle = np.array([b.middle(t) for b in bands])
     strength = np.sqrt([float(b.weight.sum()) for b in bands])
@@ -318,14 +321,17 @@ def _fit_baseline(
 
 def _linearise(
     bands: list[_Band], t: Floats, delay: float, rate: float
-) -> tuple[Complexes, Floats, Floats]:
-    """Return mean amplitudes, and the normal equations of a step in delay and rate.
+) -> tuple[Complexes, Floats, Floats, Floats]:
+    """Return mean amplitudes, two normal matrices and the right side of a step.
 
     Phases of a band are 2 pi ((f - center) delay + f rate (t - middle)) + its
-    own; centred regressors leave that one uncorrelated with the step.
+    own; centred regressors leave that one uncorrelated with the step in delay
+    and rate. |mean|^2 holds the noise's 2 / (sum of weights): the first matrix
+    with it is the covariance of the right side, the second, without it, is
+    the expected curvature of the power.
     """
     amplitude = np.zeros(len(bands), dtype=np.complex128)
-    normal, right = np.zeros((2, 2)), np.zeros(2)
+    normal, signal, right = np.zeros((2, 2)), np.zeros((2, 2)), np.zeros(2)
     for k, band in enumerate(bands):
         f = band.frequency
         along = t[:, None] - band.middle(t)
@@ -335,15 +341,20 @@ def _linearise(
         mean = np.sum(band.weight * turned) / band.weight.sum()
         amplitude[k] = mean
         across = np.imag(turned * np.conj(mean)) * band.weight  # |mean| x tangential part
-        weight = band.weight * np.abs(mean) ** 2
-        normal[0, 0] += np.sum(weight * slope_delay**2)
-        normal[1, 1] += np.sum(weight * slope_rate**2)
-        normal[0, 1] += np.sum(weight * slope_delay * slope_rate)
+        power = float(np.abs(mean) ** 2)
+        mixed = np.sum(band.weight * slope_delay * slope_rate)
+        one = np.array(
+            [
+                [np.sum(band.weight * slope_delay**2), mixed],
+                [mixed, np.sum(band.weight * slope_rate**2)],
+            ]
+        )
+        normal += power * one
+        signal += max(power - 2.0 / float(band.weight.sum()), _LEAST_SIGNAL * power) * one
         right += [np.sum(across * slope_delay), np.sum(across * slope_rate)]
-    normal[1, 0] = normal[0, 1]
     if not np.isfinite(normal).all():
         raise EstimationError(
             "visibilities hold values that are not finite.",
             next_step="Correlate the scan again; if it stays, report it.",
         )
-    return amplitude, normal, right
+    return amplitude, normal, signal, right

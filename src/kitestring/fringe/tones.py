@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kitestring.errors import MissingDataError
 from kitestring.fringe.types import ToneSolution
@@ -11,6 +12,9 @@ from kitestring.tones.types import TonePhases
 
 _JOINED = 4.0  # SNR a dump from which phases can be followed from dump to dump
 _SHARE = 0.5  # of the dumps that a station must have
+_SHARED = 0.25  # of the dumps that more than two stations must have together
+# a dump with less is mostly lost: noise alone has an SNR of 2 in one of seven
+_LEAST, _PART = 2.0, 0.3  # SNR, and SNR over the station's median (a tenth of the samples)
 
 
 def fit_tones(tones: TonePhases, epoch: Epoch | None = None) -> ToneSolution:
@@ -18,6 +22,8 @@ def fit_tones(tones: TonePhases, epoch: Epoch | None = None) -> ToneSolution:
 
     All stations are fitted with the same dumps and equal weights, so that what
     the transmitter's phase does leaves the difference of two stations exactly.
+    Dumps of hardly any signal are left out. Where more than two stations share
+    under a quarter of the dumps, those that cost the others most are dropped.
 
     Parameters
     ----------
@@ -30,8 +36,8 @@ def fit_tones(tones: TonePhases, epoch: Epoch | None = None) -> ToneSolution:
     Returns
     -------
     ToneSolution
-        NaN where a station has under half of the dumps, or too weak ones
-        (median SNR under 4).
+        NaN where a station has under half of the dumps, too weak ones (median
+        SNR under 4), or too few in common with the other stations.
 
     Raises
     ------
@@ -46,16 +52,12 @@ def fit_tones(tones: TonePhases, epoch: Epoch | None = None) -> ToneSolution:
     phase, sigma = np.full(shape, np.nan), np.full(shape, np.nan)
     rate, rate_sigma = np.full(shape, np.nan), np.full(shape, np.nan)
     for k in range(shape[1]):
-        good = tones.snr[:, k] > 0
-        here = (good.mean(axis=1) >= _SHARE) & (np.median(tones.snr[:, k], axis=1) >= _JOINED)
-        if not here.any():
-            continue
-        dumps = good[here].all(axis=0)
-        if dumps.sum() < 2:
+        here, dumps = _shared_dumps(tones.snr[:, k])
+        if len(here) == 0 or dumps.sum() < 2:
             continue
         design = np.stack([np.ones(int(dumps.sum())), t[dumps]], axis=1)
         gain = np.linalg.pinv(design)
-        for s in np.flatnonzero(here):
+        for s in here:
             phase[s, k], rate[s, k] = gain @ np.unwrap(tones.phase[s, k, dumps])
             error = gain * (1.0 / tones.snr[s, k, dumps])
             sigma[s, k], rate_sigma[s, k] = np.linalg.norm(error, axis=1)
@@ -79,3 +81,19 @@ def fit_tones(tones: TonePhases, epoch: Epoch | None = None) -> ToneSolution:
         channels=tones.channels,
         model=tones.model,
     )
+
+
+def _shared_dumps(snr: NDArray[np.float64]) -> tuple[list[int], NDArray[np.bool_]]:
+    """Return which stations are used, and which dumps all of them have; `snr` (station, dump)."""
+    median = np.array([np.median(row[row > 0]) if (row > 0).any() else 0.0 for row in snr])
+    good = snr >= np.maximum(_PART * median, _LEAST)[:, None]
+    here = np.flatnonzero((good.mean(axis=1) >= _SHARE) & (median >= _JOINED)).tolist()
+
+    def gain(station: int) -> tuple[float, float, float]:
+        """How much is won without a station: shared dumps, then coverage, then SNR."""
+        others = [s for s in here if s != station]
+        return good[others].all(axis=0).sum(), -good[station].sum(), -median[station]
+
+    while len(here) > 2 and good[here].all(axis=0).mean() < _SHARED:
+        here.remove(max(here, key=gain))
+    return here, np.asarray(good[here].all(axis=0))

@@ -34,6 +34,7 @@ SHAPIRO_BODIES = (
 )
 _ITERATIONS = 6
 _CONVERGED = 1e-12  # s; the last correction is far below it
+_CONVERGED_DIGITS = 8  # units of the last digit: above 8192 s one is more than a picosecond
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ def shapiro_delay(
     gm: float, from_body_to_spacecraft: Floats, from_body_to_station: Floats, radius: float = 0.0
 ) -> Floats:
     """Return the gravitational delay of one body along one leg, s (Moyer eq. 8-54, gamma = 1).
+
+    Moyer adds 2 GM/c^2 above and below in the logarithm, for the Sun alone: the
+    bending of the ray. That is left out here. On a leg to Mars beyond the Sun it
+    would take away 0.4 ns at 5 solar radii and 11 ns at the limb (it goes with
+    1 / distance^2); from farther targets 18 ns at most, at the limb.
 
     Parameters
     ----------
@@ -122,6 +128,11 @@ def path_delay(
     return total
 
 
+def _tolerance(light_time: Floats) -> Floats:
+    """Return how large the last correction of a light time may be, s."""
+    return np.asarray(np.maximum(_CONVERGED, _CONVERGED_DIGITS * np.spacing(np.abs(light_time))))
+
+
 def down_leg(receiver: StationState, trajectory: Trajectory, ephemeris: Ephemeris) -> Leg:
     """Solve the light time to a station that receives at a given time.
 
@@ -149,7 +160,7 @@ def down_leg(receiver: StationState, trajectory: Trajectory, ephemeris: Ephemeri
         slope = 1.0 + np.sum(unit * state[..., 3:], axis=-1) / C
         correction = (rho / C + shapiro - light_time) / slope
         light_time = light_time + correction
-        if iteration > 2 and np.all(np.abs(correction) < _CONVERGED):
+        if iteration > 2 and np.all(np.abs(correction) < _tolerance(light_time)):
             break
     else:
         raise EstimationError(
@@ -210,7 +221,7 @@ def up_leg(
         misfit = sent_to.light_time + rho / C + shapiro - (round_trip + clocks)
         correction = misfit / (1.0 - np.sum(unit * velocity, axis=-1) / C)
         round_trip = round_trip + correction
-        if iteration and np.all(np.abs(correction) < _CONVERGED):
+        if iteration and np.all(np.abs(correction) < _tolerance(round_trip)):
             break
     else:
         raise EstimationError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -277,6 +278,9 @@ class Troposphere:
     extra_zenith : mapping of str to float, optional
         Zenith delays in s (as from an estimate) to be added to Saastamoinen's;
         they follow the wet mapping function.
+    below : {"raise", "nan"}
+        What comes of an elevation below `LOWEST_ELEVATION`: an error, or NaN,
+        for an estimate that sets such rows aside.
 
     Examples
     --------
@@ -290,7 +294,9 @@ class Troposphere:
         self,
         weather: Mapping[str, Weather] | None = None,
         extra_zenith: Mapping[str, float] | None = None,
+        below: Literal["raise", "nan"] = "raise",
     ) -> None:
+        self.below = below
         self.weather = dict(weather or {})
         self.extra_zenith = dict(extra_zenith or {})
 
@@ -318,9 +324,13 @@ class Troposphere:
         Raises
         ------
         SpanError
-            Below `LOWEST_ELEVATION`; it names station, epoch and elevation.
+            Below `LOWEST_ELEVATION`, unless that is to be NaN; it names station,
+            epoch and elevation.
         """
-        _check_elevation(station, state, elevation)
+        if self.below == "raise":
+            _check_elevation(station, state, elevation)
+        else:
+            elevation = np.where(elevation >= LOWEST_ELEVATION, elevation, np.nan)
         _, latitude, height = station.geodetic
         hydrostatic, wet = self.zenith(station)
         slant = hydrostatic * niell_hydrostatic(elevation, latitude, height, state.tt)

@@ -112,6 +112,30 @@ def station_delay(
     return total
 
 
+def baseline_delay(
+    earth: EarthModel,
+    found: Delay,
+    first: tuple[Station, StationState],
+    second: tuple[Station, StationState],
+    media: Sequence[Media] = (),
+) -> Floats:
+    """Return the delay of a baseline with what antennas and skies add: at station 2 less at 1, s.
+
+    Parameters
+    ----------
+    earth : EarthModel
+        Gives the Earth's rotation.
+    found : Delay
+        The delay of vacuum and its directions.
+    first, second : (Station, StationState)
+        The two stations, at the epochs that `found` was computed for.
+    media : sequence of Media
+        Delays of the sky, in order.
+    """
+    total = found.delay + station_delay(earth, *second, found.direction2, media)
+    return total - station_delay(earth, *first, found.direction1, media)
+
+
 class Predictor:
     """Predicts observables of one target at named stations.
 
@@ -199,6 +223,7 @@ class Predictor:
         n = len(start)
         both = Epoch.concatenate([start, start.shifted(count)]).shifted(-delays[1])
         light_time, down, up = self.round_trip(transmitter, receiver, both)
+        light_time, known = _known(light_time)
         change = light_time[n:] - light_time[:n]
         sent_for = count - change
         sent_from = start.to("tai").shifted(-light_time[:n] - delays[1] - delays[0])
@@ -210,6 +235,7 @@ class Predictor:
             Event(down.spacecraft_epoch[n:], slope * partial[n:]),
             Event(down.spacecraft_epoch[:n], -slope * partial[:n]),
         )
+        value = np.where(known[:n] & known[n:], value, np.nan)
         return Prediction(value, events, elevation(down.station, down.direction)[:n])
 
     def one_way_doppler(
@@ -240,7 +266,7 @@ class Predictor:
         both = Epoch.concatenate([start, start.shifted(count)]).shifted(-receive_delay)
         state = self.earth.station_state(receiver, both)
         down = down_leg(state, self.trajectory, self.earth.ephemeris)
-        late = down.light_time + self.station_delay(receiver, state, down.direction)
+        late, known = _known(down.light_time + self.station_delay(receiver, state, down.direction))
         # the station's TT second is not quite one of TDB, nor is the target's proper second
         coordinate = late - state.tdb_minus_tt
         elapsed = count - (coordinate[n:] - coordinate[:n])
@@ -253,7 +279,7 @@ class Predictor:
             Event(down.spacecraft_epoch[n:], slope * partial[n:]),
             Event(down.spacecraft_epoch[:n], -slope * partial[:n]),
         )
-        value = frequency * (sent_for / count)
+        value = np.where(known[:n] & known[n:], frequency * (sent_for / count), np.nan)
         return Prediction(value, events, elevation(state, down.direction)[:n])
 
     def delay(self, station1: Station, station2: Station, received: Epoch) -> Prediction:
@@ -261,11 +287,20 @@ class Predictor:
         state1 = self.earth.station_state(station1, received)
         state2 = self.earth.station_state(station2, received)
         found = near_field_delay(state1, state2, self.trajectory, self.earth.ephemeris)
-        value = found.delay + self.station_delay(station2, state2, found.direction2)
-        value = value - self.station_delay(station1, state1, found.direction1)
+        both = (station1, state1), (station2, state2)
+        value = baseline_delay(self.earth, found, *both, self.media)
         sent = down_leg(state1, self.trajectory, self.earth.ephemeris).spacecraft_epoch
         partial = (found.direction2 - found.direction1) / C
         return Prediction(value, (Event(sent, partial),), elevation(state1, found.direction1))
+
+
+def _known(light_time: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return light times with zero for NaN (media that say nothing), and which are known.
+
+    An epoch cannot be moved by NaN; the prediction is made NaN afterwards.
+    """
+    known = np.isfinite(light_time)
+    return np.where(known, light_time, 0.0), known
 
 
 def proper_time_rate(leg: Leg, ephemeris: Ephemeris) -> Floats:

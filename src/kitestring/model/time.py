@@ -31,6 +31,7 @@ DAY = 86400.0
 MJD_ZERO_JD = 2400000.5
 MJD_J2000 = 51544  # 2000-01-01; J2000.0 is its noon
 TT_MINUS_TAI = 32.184  # s, exact (IAU 1991)
+EPOCH_QUANTUM = 2e-11  # s: a day's second in a double is good to 15 ps
 
 _TDB_NODES_PER_DAY = 8  # spline error 2e-15 s: the shortest periods are days
 _TDB_BLOCK = 16  # days of a spline
@@ -133,17 +134,18 @@ class Epoch:
     def from_iso(cls, text: str | Sequence[str], scale: Scale = "utc") -> Epoch:
         """Read ISO 8601 calendar or ordinal dates such as ``2020-05-29T08:30:00.5``.
 
-        Ordinal dates are ``2018-348T21:05:18``; a trailing ``Z`` is allowed.
+        Ordinal dates are ``2018-348T21:05:18``; a trailing ``Z`` is allowed in
+        UTC. Second 60 is one on UTC days that end with a leap second only.
 
         Raises
         ------
         ConfigurationError
-            Where a text is not such a date.
+            Where a text is not such a date, or marked as UTC in another scale.
         """
         if isinstance(text, str):
-            day, second = _parse_iso(text)
+            day, second = _parse_iso(text, scale)
             return cls(scale, np.int64(day), np.float64(second))  # type: ignore[arg-type]
-        pairs = [_parse_iso(t) for t in text]
+        pairs = [_parse_iso(t, scale) for t in text]
         days = np.array([p[0] for p in pairs], dtype=np.int64)
         return cls(scale, days, np.array([p[1] for p in pairs], dtype=np.float64))
 
@@ -346,16 +348,18 @@ def _tdb_spline(block: int) -> CubicSpline:
 
 
 _ISO = re.compile(
-    r"\s*(\d{4})-(?:(\d{2})-(\d{2})|(\d{3}))(?:[T ](\d{2}):(\d{2})(?::(\d{2}(?:\.\d*)?))?)?Z?\s*$"
+    r"\s*(\d{4})-(?:(\d{2})-(\d{2})|(\d{3}))"
+    r"(?:[T ](\d{2}):(\d{2})(?::(\d{2}(?:\.\d*)?))?)?(Z?)\s*$",
+    re.ASCII,
 )
 
 
-def _parse_iso(text: str) -> tuple[int, float]:
+def _parse_iso(text: str, scale: str) -> tuple[int, float]:
     found = _ISO.match(text)
     try:
         if not found:
             raise ValueError
-        year, month, dom, doy, hour, minute, second = found.groups()
+        year, month, dom, doy, hour, minute, second, zulu = found.groups()
         if doy is None:
             date = dt.date(int(year), int(month), int(dom))
         else:
@@ -363,15 +367,21 @@ def _parse_iso(text: str) -> tuple[int, float]:
             if date.year != int(year) or int(doy) == 0:
                 raise ValueError
         h, m, s = int(hour or 0), int(minute or 0), float(second or 0.0)
+        day = date.toordinal() - dt.date(1858, 11, 17).toordinal()
         # second 60 is real only inside a leap second
-        if h > 23 or m > 59 or s >= (61 if (h, m) == (23, 59) else 60):
+        leap = s >= 60 and (h, m) == (23, 59) and scale == "utc" and day + 1 in _leap_table()[0][1:]
+        if h > 23 or m > 59 or s >= (61 if leap else 60):
             raise ValueError
     except ValueError:
         raise ConfigurationError(
             f"{text!r} is not a date and time.",
             next_step="Write it like 2026-01-01T00:00:00.5 or 2026-001T00:00:00.5.",
         ) from None
-    return date.toordinal() - dt.date(1858, 11, 17).toordinal(), 3600.0 * h + 60.0 * m + s
+    if zulu and scale != "utc":
+        raise ConfigurationError(
+            f"the Z of {text!r} marks UTC.", next_step=f"Give {scale.upper()} without it."
+        )
+    return day, 3600.0 * h + 60.0 * m + s
 
 
 def _format_iso(day: int, second: float, digits: int, scale: str) -> str:

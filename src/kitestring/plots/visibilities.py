@@ -94,16 +94,14 @@ def plot_spectra(vis: Visibilities, reference: Mapping[RowKey, Spectrum] | None 
 def _rows(vis: Visibilities) -> Iterator[tuple[int, tuple[str, str, str], Spectrum]]:
     """Yield channel index, (station 1, station 2, product) and the mean spectrum."""
     for c, channel in enumerate(vis.channels):
-        amount = channel.weight * vis.integration[:, None]
+        amount = channel.weight * vis.integration[:, None, None]
         for b, (one, two) in enumerate(vis.baselines):
-            used = amount[:, b] > 0
-            if not used.any():
-                continue
             for p, product in enumerate(channel.products):
-                if product[:1] != product[1:]:
+                used = amount[:, b, p] > 0
+                if product[:1] != product[1:] or not used.any():
                     continue
                 data = channel.data[used, b, :, p].astype(np.complex128)
-                mean = amount[used, b] @ data / amount[used, b].sum()
+                mean = amount[used, b, p] @ data / amount[used, b, p].sum()
                 if np.isfinite(mean).all():
                     yield c, (one, two, product), mean
 

@@ -13,11 +13,18 @@ from numpy.typing import NDArray
 
 from kitestring.errors import ConfigurationError
 from kitestring.model.constants import C
-from kitestring.model.delay import far_field_delay, near_field_delay
+from kitestring.model.delay import Delay, far_field_delay, near_field_delay
 from kitestring.model.earth import EarthModel, StationState
 from kitestring.model.geometry import angle_between, sun_angle, uvw
 from kitestring.model.light_time import down_leg
-from kitestring.model.predict import Media, aberrated_direction, elevation, station_delay
+from kitestring.model.media import LOWEST_ELEVATION
+from kitestring.model.predict import (
+    Media,
+    aberrated_direction,
+    baseline_delay,
+    elevation,
+    proper_time_rate,
+)
 from kitestring.model.stations import Station
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
@@ -40,6 +47,11 @@ class StationPrediction:
     range, range_rate : ndarray, shape (n,)
         Light time times c (m), and its rate, positive when receding (m/s);
         NaN for a source at infinity.
+    doppler : ndarray, shape (n,)
+        Received over transmitted frequency of a signal that the target itself
+        generates, minus one: by TT at the station and proper time at the
+        target, without media (some 1e-10 near the horizon) and antenna; NaN for a
+        source at infinity.
     """
 
     station: str
@@ -47,11 +59,7 @@ class StationPrediction:
     elevation: Floats
     range: Floats
     range_rate: Floats
-
-    @property
-    def doppler(self) -> Floats:
-        """Received over transmitted frequency of a one-way signal, minus one."""
-        return -self.range_rate / C
+    doppler: Floats
 
 
 @dataclass(frozen=True)
@@ -64,16 +72,20 @@ class BaselinePrediction:
         Stations 1 and 2.
     delay, rate : ndarray, shape (n,)
         Arrival at station 2 minus arrival at station 1 of one wavefront, s, and
-        its rate, s/s; the epoch is that of the arrival at station 1. Media and
-        antennas are part of them.
+        its rate, s/s; the epoch is that of the arrival at station 1. Antennas are
+        part of them, and so are media where `media` says so.
     uvw : ndarray, shape (n, 3)
         POSITION2 - POSITION1 along east, north and the direction of the target, m.
+    media : ndarray of bool, shape (n,)
+        Where delay and rate contain media: not where there are none, nor where
+        the target is too low for them at either station.
     """
 
     baseline: tuple[str, str]
     delay: Floats
     rate: Floats
     uvw: Floats
+    media: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -127,6 +139,7 @@ class PredictionTable:
             found[f"{name} rate (s/s)"] = b.rate.tolist()
             for k, axis in enumerate("uvw"):
                 found[f"{name} {axis} (m)"] = b.uvw[:, k].tolist()
+            found[f"{name} media"] = ["yes" if inside else "no" for inside in b.media]
         return found
 
     def to_csv(self) -> str:
@@ -163,8 +176,10 @@ def predict_table(
     name : str
         What the target is called; its own name where it has one.
     media : sequence of Media
-        Delays of the sky, added where the target is above their lowest
-        elevation at both stations, left out elsewhere.
+        Delays of the sky, added at each epoch where the target is above
+        `LOWEST_ELEVATION` at both stations, for as long as its rate is taken
+        over (a second before and after). They are left out of delay and rate of
+        the other epochs, which `BaselinePrediction.media` tells.
 
     Raises
     ------
@@ -202,25 +217,26 @@ def _station(
     target: Trajectory | Floats, station: Station, epoch: Epoch, earth: EarthModel
 ) -> StationPrediction:
     state = earth.station_state(station, epoch)
-    distance = rate = np.full(len(epoch), np.nan)
+    distance = rate = doppler = np.full(len(epoch), np.nan)
     if isinstance(target, np.ndarray):
         direction = np.broadcast_to(target, state.position.shape)
     else:
         leg = down_leg(state, target, earth.ephemeris)
         direction, distance = leg.direction, C * leg.light_time
         before, after = (
-            down_leg(
-                earth.station_state(station, epoch.shifted(t)), target, earth.ephemeris
-            ).light_time
+            down_leg(earth.station_state(station, epoch.shifted(t)), target, earth.ephemeris)
             for t in (-_STEP, _STEP)
         )
-        rate = C * (after - before) / (2.0 * _STEP)
+        slope = (after.light_time - before.light_time) / (2.0 * _STEP)
+        rate = C * slope
+        # light times are of TDB, the frequency that is received is of the station's TT
+        clocks = (after.station.tdb_minus_tt - before.station.tdb_minus_tt) / (2.0 * _STEP)
+        doppler = (1.0 - slope + clocks) * proper_time_rate(leg, earth.ephemeris) - 1.0
     seen = aberrated_direction(state, direction)
     rotation, _ = earth.rotation(state.tt)
     east, north, up = station.to_enu @ rotation.to_itrf(seen).T
-    return StationPrediction(
-        station.name, np.arctan2(east, north) % (2.0 * np.pi), np.arcsin(up), distance, rate
-    )
+    azimuth = np.arctan2(east, north) % (2.0 * np.pi)
+    return StationPrediction(station.name, azimuth, np.arcsin(up), distance, rate, doppler)
 
 
 def _baseline(
@@ -231,25 +247,40 @@ def _baseline(
     earth: EarthModel,
     media: Sequence[Media],
 ) -> BaselinePrediction:
-    def delay(when: Epoch) -> tuple[Floats, StationState, StationState, Floats]:
+    def arrive(when: Epoch) -> tuple[Delay, StationState, StationState]:
         state1, state2 = earth.station_state(first, when), earth.station_state(second, when)
         if isinstance(target, np.ndarray):
-            found = far_field_delay(state1, state2, target, earth.ephemeris)
-        else:
-            found = near_field_delay(state1, state2, target, earth.ephemeris)
-        air = media if _up(state1, found.direction1) and _up(state2, found.direction2) else ()
-        total = found.delay + station_delay(earth, second, state2, found.direction2, air)
-        total = total - station_delay(earth, first, state1, found.direction1, air)
-        return total, state1, state2, found.direction1
+            return far_field_delay(state1, state2, target, earth.ephemeris), state1, state2
+        return near_field_delay(state1, state2, target, earth.ephemeris), state1, state2
 
-    value, state1, state2, direction = delay(epoch)
-    rate = (delay(epoch.shifted(_STEP))[0] - delay(epoch.shifted(-_STEP))[0]) / (2.0 * _STEP)
-    baseline = state2.position - state1.position
-    return BaselinePrediction((first.name, second.name), value, rate, uvw(direction, baseline))
+    arrivals = [arrive(t) for t in (epoch, epoch.shifted(-_STEP), epoch.shifted(_STEP))]
+    # one choice for all three: else a rate would hold the step where the air begins
+    up = np.all([_up(*one) for one in arrivals], axis=0)
+    air = [_where(up, effect) for effect in media]
+    value, before, after = (
+        baseline_delay(earth, found, (first, state1), (second, state2), air)
+        for found, state1, state2 in arrivals
+    )
+    found, state1, state2 = arrivals[0]
+    return BaselinePrediction(
+        baseline=(first.name, second.name),
+        delay=value,
+        rate=(after - before) / (2.0 * _STEP),
+        uvw=uvw(found.direction1, state2.position - state1.position),
+        media=up & bool(media),
+    )
 
 
-_LOWEST = np.radians(5.0)
+def _up(found: Delay, state1: StationState, state2: StationState) -> NDArray[np.bool_]:
+    lower = np.minimum(elevation(state1, found.direction1), elevation(state2, found.direction2))
+    return np.asarray(lower >= LOWEST_ELEVATION)
 
 
-def _up(state: StationState, direction: Floats) -> bool:
-    return bool(np.all(elevation(state, direction) > _LOWEST))
+def _where(up: NDArray[np.bool_], effect: Media) -> Media:
+    """Return a delay of the sky that is zero where the target is not up."""
+
+    def part(station: Station, state: StationState, angle: Floats) -> Floats:
+        # the zenith stands in for elevations that no mapping function takes
+        return np.where(up, effect(station, state, np.where(up, angle, 0.5 * np.pi)), 0.0)
+
+    return part

@@ -224,14 +224,14 @@ def write_solution(path: str | Path, solution: Solution | OrbitSolution, **made_
         their own (`write_residuals`).
     **made_by : str
         How it came about: inputs with checksums, models, date of the Earth
-        orientation. The version of Kitestring is added.
+        orientation. The version of Kitestring is added where absent.
     """
     fit = solution.solution if isinstance(solution, OrbitSolution) else solution
     reasons, counts = np.unique(fit.flags, return_counts=True)
     content: dict[str, Any] = {
         "format": _FORMAT,
         "format_version": _VERSION,
-        "made_by": {"kitestring": __version__, **made_by},
+        "made_by": {"Kitestring": __version__, **made_by},
         "orbit": _orbit(solution) if isinstance(solution, OrbitSolution) else None,
         "parameters": [
             {
@@ -435,9 +435,11 @@ def _read_text(path: str | Path, what: str) -> str:
         # newlines inside quoted cells must survive
         with Path(path).open(encoding="utf-8", newline="") as file:
             return file.read()
-    except FileNotFoundError:
+    except OSError as error:
         raise MissingDataError(
-            f"there is no such file of {what}.", place=str(path), next_step="Check its name."
+            f"the file of {what} cannot be read: {error.strerror}.",
+            place=str(path),
+            next_step="Check the path.",
         ) from None
     except UnicodeDecodeError:
         _refuse("is not text.", str(path))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft, rfft
 
-from kitestring.errors import MissingDataError, RecordingWarning
+from kitestring.errors import ConfigurationError, MissingDataError, RecordingWarning
 from kitestring.model.time import Epoch
 from kitestring.recordings.formats import RecordingFormat, Survey
 from kitestring.recordings.open import recognise
@@ -122,6 +122,40 @@ class Description:
                 text += f" costs correlation at {self.survey.bits} bits"
             found.append(text)
         return tuple(found)
+
+    def coverage(self, start: Epoch, stop: Epoch) -> float:
+        """Return the fraction of a scan that lies between the first and the last sample.
+
+        A file that was cut, or a station that came late, lowers it; frames lost
+        in between do not (see `FrameCounts`).
+
+        Parameters
+        ----------
+        start, stop : Epoch, shape ()
+            First and last instant of the scan. They are compared with the
+            station's clock: labels of wavefronts lie up to 21 ms of delay, and
+            the clock's offset, beside it.
+
+        Returns
+        -------
+        float
+            0 to 1; NaN where headers do not tell when the recording ends.
+
+        Raises
+        ------
+        ConfigurationError
+            Where `stop` is not after `start`.
+        """
+        length = float(stop.since(start))
+        if not length > 0:
+            raise ConfigurationError(
+                f"a scan cannot last {length:g} s.", next_step="Give a stop after the start."
+            )
+        first, last = self.survey.start, self.survey.stop
+        if first is None or last is None:
+            return float("nan")
+        begin, end = max(float(first.since(start)), 0.0), min(float(last.since(start)), length)
+        return max(end - begin, 0.0) / length
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain numbers, texts and lists (for JSON)."""

@@ -23,6 +23,7 @@ LEGACY_HEADER_BYTES = 16
 SYNC = 0xACABFEED
 _RATE_EDVS = (1, 3, 4)
 _MARK5B_EDV = 0xAB
+_LAST_REFERENCE = 63
 _MJD_ZERO = dt.date(1858, 11, 17).toordinal()
 
 
@@ -195,9 +196,24 @@ def reference_day(ref_epoch: int) -> int:
 
 
 def reference_epoch(day: int) -> int:
-    """Return the reference epoch at or before the day `day` (MJD)."""
+    """Return the reference epoch at or before the day `day` (MJD), 0 to 63.
+
+    The header has 6 bits for it. Number 63, mid-2031, serves all later days
+    whose seconds fit the header's 30 bits: until 2065.
+
+    Raises
+    ------
+    ConfigurationError
+        For days before 2000 or after these.
+    """
+    first, last = reference_day(0), reference_day(_LAST_REFERENCE) + (1 << 30) // 86400
+    if not first <= day < last:
+        raise ConfigurationError(
+            f"the header cannot express MJD {day}; VDIF has {first} to {last - 1} (2000 to 2065).",
+            next_step="Check the start of the recording.",
+        )
     date = dt.date.fromordinal(day + _MJD_ZERO)
-    return 2 * (date.year - 2000) + (date.month > 6)
+    return min(2 * (date.year - 2000) + (date.month > 6), _LAST_REFERENCE)
 
 
 def second_epoch(ref_epoch: int, second: int) -> Epoch:

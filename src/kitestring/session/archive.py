@@ -57,7 +57,10 @@ def load(path: str | Path) -> Any:
         raise MissingDataError(
             "a product of an earlier stage is missing.", place=str(file), next_step=_AGAIN
         ) from None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as problem:
+    except (
+        *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, ImportError),
+        zipfile.BadZipFile,
+    ) as problem:  # a later version may have other types
         raise FormatError(
             f"is no product of a stage ({problem}).", place=str(file), next_step=_AGAIN
         ) from None

@@ -12,9 +12,18 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from kitestring.errors import ConfigurationError, MissingDataError
+from kitestring.model.observable import Kind
 from kitestring.model.time import Epoch, Scale
 from kitestring.recordings.types import Channel
 
@@ -40,11 +49,23 @@ def _a_date(value: str | dt.datetime) -> str | dt.datetime:
     return value
 
 
+def _a_date_of_tdb(value: str | dt.datetime) -> str | dt.datetime:
+    zoned = value.tzinfo is not None if isinstance(value, dt.datetime) else "Z" in value.upper()
+    if zoned:
+        raise ValueError("it is TDB, not UTC: give it without Z or another time zone")
+    return _a_date(value)
+
+
 When = Annotated[str | dt.datetime, AfterValidator(_a_date)]
+WhenTdb = Annotated[str | dt.datetime, AfterValidator(_a_date_of_tdb)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
 
 
 class ChannelSection(_Section):
@@ -56,7 +77,7 @@ class ChannelSection(_Section):
     sample_rate: Positive
     complex: bool = False
     zero: Literal["edge", "middle"] = "edge"
-    polarization: str = ""
+    polarization: Annotated[Literal["", "X", "Y", "R", "L", "H", "V"], BeforeValidator(_upper)] = ""
 
     def channel(self) -> Channel:
         """Return the channel in the recordings' own type."""
@@ -121,7 +142,7 @@ class ToneSection(_Section):
     """Transmitted carrier frequency as far as it is known, Hz."""
     ratios: list[float] = Field(default_factory=lambda: [1.0])
     """Frequency of each tone over that of the carrier."""
-    search: Positive = 20e3
+    search: Annotated[float, Field(ge=10.0, le=1e6)] = 20e3
     """Half width of the search for the carrier, Hz."""
     dump: Positive = 0.05
     """Length of one phase measurement, s."""
@@ -190,8 +211,8 @@ class SpacecraftSection(_Section):
 
     kind: Literal["spacecraft"]
     name: str
-    epoch: When
-    """Epoch of the state, TDB."""
+    epoch: WhenTdb
+    """Epoch of the state, TDB, without a time zone."""
     center: str = "SUN"
     position: Vector
     velocity: Vector
@@ -218,15 +239,23 @@ class TrackingSection(_Section):
     transmitter: str | None = None
     turnaround: Positive | None = None
     base_frequency: float | None = None
-    sigma: Positive | None = None
-    """Uncertainty of a point where the file states none, in the observable's unit."""
-    dor: Literal["wavefront", "ranges"] = "wavefront"
+    spacecraft: str | None = None
+    """What the file calls the target, where that is not its name."""
+    sigma: Positive | dict[str, Positive] | None = None
+    """Uncertainty of a point where the file states none: a number in the unit of the file's
+    one kind of observable, or a table by kind (``{ doppler = 3e-3, range = 1e-9 }``)."""
+    dor: Literal["wavefront", "ranges"] | None = None
     """What DOR rows of a TDM hold that does not say: arrivals of one wavefront, or ranges."""
     use: bool = True
     """Whether the estimator takes it; otherwise its residuals are shown only."""
 
     @model_validator(mode="after")
-    def _fdets_needs(self) -> TrackingSection:
+    def _fits(self) -> TrackingSection:
+        if isinstance(self.sigma, dict):
+            unknown = set(self.sigma) - set(Kind)
+            if unknown:
+                kinds = ", ".join(Kind)
+                raise ValueError(f"sigma of {sorted(unknown)[0]!r}: the kinds are {kinds}")
         if self.format == "fdets":
             for key in ("station", "base_frequency"):
                 if getattr(self, key) is None:
@@ -257,7 +286,9 @@ class Session(_Section):
     stations: str | None = None
     """A file of stations that are added to the catalogue (see `load_stations`)."""
     source: list[SourceSection] = Field(default_factory=list)
-    setup: dict[str, list[ChannelSection]] = Field(default_factory=dict)
+    setup: dict[str, Annotated[list[ChannelSection], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
     scan: list[ScanSection] = Field(default_factory=list)
     recording: list[RecordingSection] = Field(default_factory=list)
     clock: list[ClockSection] = Field(default_factory=list)
@@ -273,6 +304,9 @@ class Session(_Section):
         scans = [s.name for s in self.scan]
         if len(set(scans)) != len(scans):
             raise ValueError("two scans have the same name")
+        clocks = [c.station.casefold() for c in self.clock]
+        if len(set(clocks)) != len(clocks):
+            raise ValueError("two [[clock]] are of the same station")
         for recording in self.recording:
             if recording.scan not in scans:
                 raise ValueError(f"a recording is of scan {recording.scan!r}, which is not listed")

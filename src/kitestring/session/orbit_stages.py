@@ -1,18 +1,18 @@
-"""From observables to an orbit or a lander's place: observables, orbit."""
+"""From observables to an orbit or a lander's place."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.dynamics.propagate import OrbitTarget
 from kitestring.dynamics.types import PRESSURE_NAME, STATE_NAMES
-from kitestring.errors import MissingDataError
-from kitestring.estimate.lander import LanderTarget
-from kitestring.estimate.mapping import plane_of_sky, sky_axes, to_axes
-from kitestring.estimate.tracking import fit_target, residuals_at
+from kitestring.errors import EstimationError, MissingDataError
+from kitestring.estimate.mapping import map_covariance, plane_of_sky, sky_axes, to_axes
+from kitestring.estimate.tracking import fit_target, merge_ramps, residuals_at
 from kitestring.estimate.types import (
     Editing,
     OrbitSolution,
@@ -20,21 +20,23 @@ from kitestring.estimate.types import (
     ResidualTable,
     Solution,
 )
-from kitestring.formats.fdets import read_fdets
-from kitestring.formats.oem import write_oem
-from kitestring.formats.tdm import read_tdm
+from kitestring.formats.oem import read_oem, write_oem
 from kitestring.model.time import DAY, Epoch
-from kitestring.observables.editing import flag_low_elevation, flag_near_sun
-from kitestring.observables.types import Observables, TrackingData, UplinkRamps
-from kitestring.products.tables import write_residuals, write_solution
+from kitestring.observables.types import Observables
+from kitestring.products.tables import (
+    OBSERVED,
+    observed_marks,
+    write_residuals,
+    write_solution,
+)
 from kitestring.session.archive import load, save
 from kitestring.session.file import (
     LanderSection,
     Session,
     SpacecraftSection,
-    TrackingSection,
 )
-from kitestring.session.run import Context, Outcome, Stage, file_stamps
+from kitestring.session.provenance import made_by
+from kitestring.session.run import Context, Outcome, Stage
 from kitestring.session.setting import Setting
 from kitestring.session.signal_stages import (
     PRODUCTS,
@@ -42,113 +44,24 @@ from kitestring.session.signal_stages import (
     load_delta_dor,
     steering_inputs,
 )
+from kitestring.session.tracking_stage import (
+    TRACKING_STAGE,
+    a_priori_target,
+    load_tracking,
+    reach,
+)
 
 Floats = NDArray[np.float64]
 
-TRACKING = f"{PRODUCTS}/tracking.npz"
 SOLUTION = f"{PRODUCTS}/solution.npz"
 SOLUTION_JSON = f"{PRODUCTS}/solution.json"
 RESIDUALS = f"{PRODUCTS}/residuals.csv"
 ORBIT_OEM = f"{PRODUCTS}/orbit.oem"
 
-_OEM_POINTS = 200
-_IMPROVED = 2.0  # times smaller than the a-priori sigma: then the data have seen it
-_XBAND = 880.0 / 749.0  # turnaround of X-band up, X-band down (CCSDS 401.0-B)
-
-
-# -- observables -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class TrackedData:
-    """Observables of one tracking file, flagged.
-
-    Attributes
-    ----------
-    file : str
-        As the session names it.
-    use : bool
-        Whether the estimator takes them.
-    data : TrackingData
-        With flags for low elevation and the Sun.
-    """
-
-    file: str
-    use: bool
-    data: TrackingData
-
-
-def _read_tracking(context: Context, section: TrackingSection, target: str) -> TrackingData:
-    path = context.path(section.file)
-    if section.format == "tdm":
-        return read_tdm(path, dor=section.dor)
-    assert section.station is not None  # the session file's check
-    assert section.base_frequency is not None
-    found = read_fdets(
-        path,
-        station=section.station,
-        spacecraft=target,
-        transmitter=section.transmitter or section.station,
-        turnaround=section.turnaround or _XBAND,
-        base_frequency=section.base_frequency,
-    )
-    return TrackingData((found,), origin=section.file)
-
-
-def _with_sigma(observables: Observables, section: TrackingSection) -> Observables:
-    """Fill in the sigma that the file does not state.
-
-    Raises
-    ------
-    MissingDataError
-        Where neither file nor session states it.
-    """
-    missing = ~np.isfinite(observables.sigma)
-    if not missing.any():
-        return observables
-    if section.sigma is None:
-        if not section.use:
-            return observables
-        raise MissingDataError(
-            f"the uncertainty of its {observables.kind} points is not stated.",
-            place=section.file,
-            next_step="Add sigma = ... (in the observable's unit) to its [[tracking]].",
-        )
-    return replace(observables, sigma=np.where(missing, section.sigma, observables.sigma))
-
-
-def _observables(context: Context) -> Outcome:
-    setting, session = Setting(context), context.session
-    assert session.target is not None
-    wanted = session.estimate
-    motion = a_priori_target(setting)
-    trajectory = motion.trajectory(motion.values)
-    found: list[TrackedData] = []
-    points, flagged = 0, 0
-    for k, section in enumerate(session.tracking):
-        context.progress(f"observables {section.file}", k / len(session.tracking))
-        data = _read_tracking(context, section, session.target.name)
-        sets = [_with_sigma(o, section) for o in data.observables]
-        if wanted.sun_angle > 0:
-            angle = float(np.radians(wanted.sun_angle))
-            sets = [flag_near_sun(o, trajectory, setting.earth, angle) for o in sets]
-        if wanted.elevation > 0:
-            angle = float(np.radians(wanted.elevation))
-            sets = [
-                flag_low_elevation(o, trajectory, setting.earth, angle, setting.catalogue)
-                for o in sets
-            ]
-        points += sum(len(o) for o in sets)
-        flagged += sum(int(np.sum(~o.good)) for o in sets)
-        found.append(TrackedData(section.file, section.use, replace(data, observables=tuple(sets))))
-    save(context.path(TRACKING), tuple(found))
-    summary = {"files": len(found), "points": points, "flagged beforehand": flagged}
-    return Outcome([TRACKING], summary)
-
-
-def load_tracking(context: Context) -> tuple[TrackedData, ...]:
-    """Return the observables of each tracking file."""
-    return tuple(load(context.path(TRACKING)))
+_OEM_POINTS = 200  # at first
+_OEM_MOST = 200_000
+_OEM_CLOSE = 1.0  # m
+_OEM_CLOSE_SIGMAS = 0.01
 
 
 # -- orbit -------------------------------------------------------------------------------
@@ -195,21 +108,13 @@ class Seen:
 
     @property
     def observed(self) -> bool:
-        """Whether the data improved it twofold."""
-        return self.before / self.after >= _IMPROVED
+        """Whether the data said anything of it (`observed_marks`)."""
+        return self.mark == OBSERVED
 
     @property
     def mark(self) -> str:
         """The same in words."""
-        return "observed" if self.observed else "not observed"
-
-
-def a_priori_target(setting: Setting) -> OrbitTarget | LanderTarget:
-    """Return the target as a function of its parameters."""
-    section = setting.session.target
-    if isinstance(section, LanderSection):
-        return LanderTarget(section.name, section.body, np.array(section.position))
-    return setting.orbit_target
+        return observed_marks(np.array([self.before / self.after]))[0]
 
 
 def parameters(session: Session) -> list[Parameter]:
@@ -236,9 +141,10 @@ def has_orbit(session: Session) -> bool:
 
 
 def _orbit(context: Context) -> Outcome:
-    setting, session = Setting(context), context.session
-    target = a_priori_target(setting)
+    session = context.session
     tracked = load_tracking(context) if session.tracking else ()
+    setting = Setting(context, reach([item.data for item in tracked]))
+    target = a_priori_target(setting)
     used = [t for t in tracked if t.use]
     observables: list[Observables] = []
     joint: Floats | None = None  # baselines share stations: their rows are correlated
@@ -247,10 +153,10 @@ def _orbit(context: Context) -> Outcome:
         order = rows.rows_by_baseline()
         observables += rows.observables()
         joint = rows.covariance[np.ix_(order, order)]
-    ramps: list[UplinkRamps] = []
     for item in used:
         observables += item.data.observables
-        ramps += item.data.ramps
+    # files that are compared only may still tell what was transmitted
+    ramps = merge_ramps([r for item in tracked for r in item.data.ramps], setting.catalogue)
     context.progress("orbit", 0.1)
     solution, table = fit_target(
         target,
@@ -258,7 +164,7 @@ def _orbit(context: Context) -> Outcome:
         parameters(session),
         earth=setting.earth,
         ramps=ramps,
-        media=setting.media,
+        media=setting.media_of_estimate,
         covariance=joint,
         editing=Editing(threshold=session.estimate.edit_sigma),
         stations=setting.catalogue,
@@ -272,7 +178,7 @@ def _orbit(context: Context) -> Outcome:
             item.data.observables,
             earth=setting.earth,
             ramps=ramps,
-            media=setting.media,
+            media=setting.media_of_estimate,
             stations=setting.catalogue,
         )
         for item in tracked
@@ -293,15 +199,14 @@ def _orbit(context: Context) -> Outcome:
         orbit = _predicted(setting, target, values, solution, table)
         found = replace(found, orbit=orbit)
         outputs.append(ORBIT_OEM)
-        _write_oem(context, orbit, session)
+        _write_oem(setting, orbit)
         middle = middle_of(setting)
         sky = plane_of_sky(orbit.covariance(middle), from_earth(orbit, middle, setting)[:3])
         summary = {f"sigmas at {middle.to('utc').iso(0)} UTC": str(sky)} | summary
     else:
         summary = _place(solution) | summary
     save(context.path(SOLUTION), found)
-    made_by = {"session": session.name}
-    write_solution(context.path(SOLUTION_JSON), found.orbit or solution, **made_by)
+    write_solution(context.path(SOLUTION_JSON), found.orbit or solution, **made_by(setting))
     write_residuals(context.path(RESIDUALS), table)
     return Outcome(outputs, summary)
 
@@ -334,18 +239,55 @@ def _predicted(
     return OrbitSolution(longer.trajectory(values), solution, table)
 
 
-def _write_oem(context: Context, orbit: OrbitSolution, session: Session) -> None:
+def _write_oem(setting: Setting, orbit: OrbitSolution) -> None:
+    """Write the orbit with as many points as interpolation between them needs.
+
+    Raises
+    ------
+    EstimationError
+        Where that would be more than a file should hold.
+    """
+    path = setting.context.path(ORBIT_OEM)
+    partial = path.with_name(f"{path.name}.part")
     start, stop = orbit.span
-    epochs = start.shifted(np.linspace(0.0, float(stop.since(start)), _OEM_POINTS))
-    write_oem(
-        context.path(ORBIT_OEM),
-        orbit,
-        epochs,
-        covariance=orbit.covariance,
-        object_name=orbit.name,
-        object_id=orbit.name,
-        comments=(f"session {session.name}",),
+    length = float(stop.since(start))
+    comments = [f"{what}: {told}" for what, told in made_by(setting).items()]
+    points = _OEM_POINTS
+    try:
+        while points <= _OEM_MOST:
+            write_oem(
+                partial,
+                orbit,
+                start.shifted(np.linspace(0.0, length, points)),
+                covariance=orbit.covariance,
+                object_name=orbit.name,
+                object_id=orbit.name,
+                comments=comments,
+            )
+            if _holds(partial, orbit):
+                partial.replace(path)
+                return
+            points *= 2
+    finally:
+        partial.unlink(missing_ok=True)
+    raise EstimationError(
+        f"between {points // 2} points over {length / DAY:.1f} days, readers would not find the "
+        f"orbit of {orbit.name} within {_OEM_CLOSE:g} m or {_OEM_CLOSE_SIGMAS:g} sigma.",
+        place=ORBIT_OEM,
+        next_step="Lower estimate.predict_days in session.toml and run again.",
     )
+
+
+def _holds(path: Path, orbit: OrbitSolution) -> bool:
+    """Tell whether an OEM, as it is read, agrees with the orbit midway between its points."""
+    (table,) = read_oem(path)
+    steps = np.diff(table.epoch.since(table.epoch[0]))
+    middles = table.epoch[:-1].shifted(0.5 * steps)
+    off = np.linalg.norm(table.state(middles)[:, :3] - orbit.state(middles)[:, :3], axis=-1)
+    # along the shortest axis of the error ellipsoid
+    smallest = np.linalg.eigvalsh(orbit.covariance(middles)[:, :3, :3])[:, 0]
+    sigma = np.sqrt(np.maximum(smallest, 0.0))
+    return bool(np.all(off <= np.maximum(_OEM_CLOSE, _OEM_CLOSE_SIGMAS * sigma)))
 
 
 def load_determined(context: Context) -> Determined:
@@ -354,6 +296,13 @@ def load_determined(context: Context) -> Determined:
     if not isinstance(found, Determined):
         raise MissingDataError("it holds no solution.", place=SOLUTION, next_step="Run again.")
     return found
+
+
+def a_priori_covariance(orbit: OrbitSolution, epoch: Epoch, setting: Setting) -> Floats:
+    """Return the covariance of the state that the session states, mapped to an epoch, (6, 6)."""
+    section = setting.spacecraft
+    first = np.diag(np.repeat([section.sigma_position**2, section.sigma_velocity**2], 3))
+    return map_covariance(first, orbit.trajectory.transition(epoch)[..., :6])
 
 
 def sky_sigmas(orbit: OrbitSolution, epoch: Epoch, setting: Setting) -> tuple[Seen, ...]:
@@ -369,10 +318,7 @@ def sky_sigmas(orbit: OrbitSolution, epoch: Epoch, setting: Setting) -> tuple[Se
         Gives the a-priori sigmas and the Earth.
     """
     axes = sky_axes(from_earth(orbit, epoch, setting)[:3])
-    transition = orbit.trajectory.transition(epoch)[..., :6]
-    section = setting.spacecraft
-    first = np.diag(np.repeat([section.sigma_position**2, section.sigma_velocity**2], 3))
-    before = np.sqrt(np.diag(to_axes(transition @ first @ transition.T, axes)))
+    before = np.sqrt(np.diag(to_axes(a_priori_covariance(orbit, epoch, setting), axes)))
     after = np.sqrt(np.diag(to_axes(orbit.covariance(epoch), axes)))
     names = [f"{axis} {what}" for what in ("position", "velocity") for axis in AXES]
     units = ["m"] * 3 + ["m/s"] * 3
@@ -399,23 +345,8 @@ def from_earth(orbit: OrbitSolution, epoch: Epoch, setting: Setting) -> Floats:
     return orbit.state(epoch) - setting.earth.ephemeris.state("EARTH", orbit.center, epoch)
 
 
-def _tracking_inputs(context: Context) -> list[object]:
-    session = context.session
-    return [
-        session.target,
-        session.tracking,
-        session.estimate,
-        *file_stamps(context, [t.file for t in session.tracking]),
-    ]
-
-
 ORBIT_STAGES = (
-    Stage(
-        "observables",
-        lambda s: bool(s.tracking) and s.target is not None,
-        _tracking_inputs,
-        _observables,
-    ),
+    TRACKING_STAGE,
     Stage(
         "orbit",
         has_orbit,

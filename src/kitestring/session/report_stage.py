@@ -34,12 +34,14 @@ from kitestring.session.orbit_stages import (
     ORBIT_STAGES,
     Determined,
     Seen,
+    a_priori_covariance,
     from_earth,
     has_orbit,
     load_determined,
     middle_of,
     sky_sigmas,
 )
+from kitestring.session.provenance import made_by
 from kitestring.session.run import Context, Outcome, Stage
 from kitestring.session.setting import Setting
 from kitestring.session.signal_stages import (
@@ -365,10 +367,7 @@ def _add_orbit(
     after = plane_of_sky(orbit.covariance(middle), place[:3])
     first = setting.trajectory.state(middle)[:3] - orbit.state(middle)[:3]
     axes = sky_axes(place[:3])
-    transition = orbit.trajectory.transition(middle)[..., :6]
-    craft = setting.spacecraft
-    initial = np.diag(np.repeat([craft.sigma_position**2, craft.sigma_velocity**2], 3))
-    before = to_axes((transition @ initial @ transition.T)[:3, :3], axes)
+    before = to_axes(a_priori_covariance(orbit, middle, setting)[:3, :3], axes)
     offset = axes @ first
     estimates = {
         "a priori": ((float(offset[0]), float(offset[1])), error_ellipse(before[:2, :2])),
@@ -459,11 +458,7 @@ def _report(context: Context) -> Outcome:
         subtitle=session.description or ", ".join(start),
         facts=_facts(setting),
         sections=sections,
-        made_by={
-            "session file": str(session.format),
-            "ephemeris": setting.earth.ephemeris.origin,
-            "Earth orientation": str(getattr(setting.earth.orientation, "origin", "given")),
-        },
+        made_by=made_by(setting),
     )
     if not context.path(REPORT).exists():
         raise KitestringError("the report was not written.", place=REPORT)

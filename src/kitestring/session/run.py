@@ -37,6 +37,8 @@ class Context:
         How many threads to use; None means one a core.
     inputs : str
         Digest of all that the running stage's outcome depends on.
+    again : bool
+        Whether to do anew what an earlier run has finished.
     """
 
     directory: Path
@@ -44,6 +46,7 @@ class Context:
     progress: Progress = no_progress
     threads: int | None = None
     inputs: str = ""
+    again: bool = False
 
     def path(self, name: str) -> Path:
         """Return a path of the session, relative names taken from its directory."""
@@ -183,7 +186,8 @@ def run_session(
     KitestringError
         Whatever a stage raises; the ledger then says that it failed.
     """
-    context = Context(Path(directory), read_session(directory), progress, threads)
+    session = read_session(directory)
+    context = Context(Path(directory), session, progress, threads, again=again)
     stages = stages_of(context.session)
     names = [stage.name for stage in stages]
     for name in only:

@@ -36,7 +36,7 @@ from kitestring.tones.types import ToneSpec
 Floats = NDArray[np.float64]
 
 _MARGIN = 3600.0  # s around a session that a trajectory covers
-_LATENESS = 0.1  # s; a wavefront passes station and geocentre 21 ms apart at most
+LATENESS = 0.1  # s; a wavefront passes station and geocentre 21 ms apart at most
 _LONGEST = 1.3e7  # m; no baseline on the Earth is longer
 
 
@@ -48,9 +48,12 @@ class Setting:
     ----------
     context : Context
         Directory, file and progress.
+    epochs : tuple of Epoch
+        Epochs beside those of the scans that the target's orbit must reach.
     """
 
     context: Context
+    epochs: tuple[Epoch, ...] = ()
 
     @property
     def session(self) -> Session:
@@ -74,6 +77,12 @@ class Setting:
     def media(self) -> tuple[Media, ...]:
         """Delays of the sky that the delay models contain."""
         return () if self.session.troposphere.model == "none" else (Troposphere(),)
+
+    @cached_property
+    def media_of_estimate(self) -> tuple[Media, ...]:
+        """The same for an estimate, which sets rows aside that were seen too low."""
+        none = self.session.troposphere.model == "none"
+        return () if none else (Troposphere(below="nan"),)
 
     @cached_property
     def correlx(self) -> CorrelxSetup | None:
@@ -114,6 +123,10 @@ class Setting:
             )
         return found
 
+    def scan_of(self, section: RecordingSection) -> ScanSection:
+        """Return the scan of a recording."""
+        return next(s for s in self.session.scan if s.name == section.scan)
+
     def station_name(self, name: str) -> str:
         """Return a station's name in the catalogue (as it is where CorrelX's delays are used)."""
         return name if self.session.correlate.correlx else self.catalogue.get(name).name
@@ -141,19 +154,28 @@ class Setting:
             found = open_recording(
                 files, station=self.station_name(section.station), channels=channels
             )
-        scan = next(s for s in self.session.scan if s.name == section.scan)
-        start, stop = scan.span
-        if found.stop is not None and (
-            float(found.stop.since(start)) <= -_LATENESS
-            or float(found.start.since(stop)) >= _LATENESS
-        ):
-            raise RecordingError(
-                f"it lasts from {found.start.iso(3)} to {found.stop.iso(3)} UTC and holds nothing "
-                f"of scan {scan.name}, {start.iso(3)} to {stop.iso(3)}.",
-                place=str(files[0]),
-                next_step="Bring the right file, or mend the scan's start in session.toml.",
-            )
+        if found.stop is not None:
+            self.check_time(section, found.start, found.stop)
         return found
+
+    def check_time(self, section: RecordingSection, first: Epoch, last: Epoch) -> None:
+        """See that a recording holds something of its scan.
+
+        Raises
+        ------
+        RecordingError
+            It names the file and both spans.
+        """
+        scan = self.scan_of(section)
+        start, stop = scan.span
+        if float(last.since(start)) > -LATENESS and float(first.since(stop)) < LATENESS:
+            return
+        raise RecordingError(
+            f"it lasts from {first.iso(3)} to {last.iso(3)} UTC and holds nothing of scan "
+            f"{scan.name}, {start.iso(3)} to {stop.iso(3)}.",
+            place=str(self.files(section)[0]),
+            next_step="Bring the right file, or mend the scan's start in session.toml.",
+        )
 
     def recordings(self, scan: ScanSection) -> list[Recording]:
         """Open all recordings of a scan."""
@@ -249,11 +271,14 @@ class Setting:
         state = np.array([*section.position, *section.velocity])
         initial = OrbitState(section.state_epoch, state, section.center, section.name)
         forces = ForceModel(area_over_mass=section.area_over_mass)
-        epochs = [e for scan in self.session.scan for e in scan.span] or [initial.epoch]
-        both = Epoch.concatenate([e[None] if e.shape == () else e for e in epochs]).to("tdb")
+        epochs = [*self.epochs, *(e for scan in self.session.scan for e in scan.span)]
+        both = Epoch.concatenate([e[None] for e in epochs or [initial.epoch]]).to("tdb")
+        first, last = both.first(), both.last()
         earth = self.earth.ephemeris.state("EARTH", section.center, initial.epoch)
         light_time = float(np.linalg.norm(state[:3] - earth[:3])) / C
-        span = both.first().shifted(-1.1 * light_time - _MARGIN), both.last().shifted(_MARGIN)
+        # the target may come or go at 60 km/s in the meantime
+        moved = 2e-4 * max(abs(float(e.since(initial.epoch))) for e in (first, last))
+        span = first.shifted(-light_time - moved - _MARGIN), last.shifted(_MARGIN)
         return OrbitTarget(initial, forces, span)
 
     @cached_property

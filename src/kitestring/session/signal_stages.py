@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ from kitestring.calibrate.types import DeltaDor
 from kitestring.correlate.engine import correlate
 from kitestring.correlate.store import read_visibilities, write_visibilities
 from kitestring.correlate.types import Visibilities
-from kitestring.errors import KitestringError
+from kitestring.errors import KitestringError, RecordingWarning
 from kitestring.formats.tdm import write_tdm
 from kitestring.fringe.fit import fit_visibilities
 from kitestring.fringe.tones import fit_tones
@@ -28,8 +29,9 @@ from kitestring.model.time import Epoch
 from kitestring.recordings.describe import Description, describe
 from kitestring.session.archive import load, save
 from kitestring.session.file import ScanSection, Session, SpacecraftSection
+from kitestring.session.ledger import file_stamp
 from kitestring.session.run import Context, Outcome, Stage, file_stamps
-from kitestring.session.setting import Setting
+from kitestring.session.setting import LATENESS, Setting
 from kitestring.tones.extract import extract_tones
 from kitestring.tones.phasecal import phase_cal
 from kitestring.tones.types import PhaseCal, TonePhases
@@ -67,6 +69,9 @@ def steering_inputs(context: Context) -> list[object]:
     parts.append(version("astropy-iers-data"))  # the Earth orientation that it carries
     for name in filter(None, [session.stations]):
         parts += file_stamps(context, [name])
+    if session.correlate.correlx:
+        files = sorted(context.path(session.correlate.correlx).glob("*"))
+        parts += [file_stamp(file) for file in files if file.is_file()]
     return parts
 
 
@@ -82,19 +87,45 @@ def _describe(context: Context) -> Outcome:
     setting = Setting(context)
     sections = context.session.recording
     found: list[Description] = []
+    warned = 0
     for k, section in enumerate(sections):
         context.progress("describe", k / len(sections))
         rate = context.session.setup[section.setup][0].sample_rate
-        found.append(describe(setting.files(section), read=True, sample_rate=rate))
+        one = describe(setting.files(section), read=True, sample_rate=rate)
+        found.append(one)
+        if one.survey.start is not None and one.survey.stop is not None:
+            setting.check_time(section, one.survey.start, one.survey.stop)
+        for text in _faults(one, setting.scan_of(section)):
+            warned += 1
+            warnings.warn(f"{one.paths[0]}: {text}", RecordingWarning, stacklevel=2)
     save(context.path(DESCRIPTIONS), tuple(found))
-    harmed = sum(d.survey.counts.harmed for d in found)
     summary = {
         "recordings": len(found),
         "gigabytes": round(sum(d.bytes for d in found) / 1e9, 3),
-        "damaged": harmed,
+        "warnings": warned,
         "missing frames": sum(d.survey.counts.missing for d in found),
     }
     return Outcome([DESCRIPTIONS], summary)
+
+
+def _faults(description: Description, scan: ScanSection) -> list[str]:
+    """Return what a user must know of a recording before it is processed."""
+    survey = description.survey
+    known = ("not in", "the sample rate")  # the session file states these
+    told = [note for note in description.notes if not note.startswith(known)]
+    start, stop = scan.span
+    covered = description.coverage(start, stop)
+    if (
+        survey.start is not None
+        and survey.stop is not None
+        and ((1.0 - covered) * scan.duration > LATENESS)
+    ):
+        told.append(
+            f"it lasts from {survey.start.iso(3)} to {survey.stop.iso(3)} UTC, {covered:.0%} of "
+            f"scan {scan.name}: what is missing counts as invalid. Bring the whole file, or go "
+            "on with the rest."
+        )
+    return told
 
 
 def load_descriptions(context: Context) -> tuple[Description, ...]:
@@ -144,17 +175,28 @@ def visibility_path(context: Context, scan: str) -> Path:
     return context.path(f"{VISIBILITIES}/{scan}.zarr")
 
 
+def _mark(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _least_weight(vis: Visibilities) -> float:
+    # a product that a baseline lacks is NaN: that is no loss
+    formed = [(c.weight, ~np.isnan(c.data[:, :, 0])) for c in vis.channels]
+    return min(float(weight[here].min(initial=1.0)) for weight, here in formed)
+
+
 def _correlate(context: Context) -> Outcome:
     setting, wanted = Setting(context), context.session.correlate
     scans = correlated_scans(setting)
     began, seconds, least = time.perf_counter(), 0.0, 1.0
     for k, scan in enumerate(scans):
-        seconds += scan.duration
         path = visibility_path(context, scan.name)
         mark = path.with_suffix(".inputs")
         # scans that an interrupted run has finished are not correlated again
-        if path.exists() and mark.exists() and mark.read_text() == context.inputs:
+        if not context.again and path.exists() and _mark(mark) == context.inputs:
+            least = min(least, _least_weight(load_visibilities(context, scan.name)))
             continue
+        seconds += scan.duration
         start, stop = scan.span
         tell = part_of(context.progress, f"correlate {scan.name}", k, len(scans))
         found = correlate(
@@ -168,7 +210,7 @@ def _correlate(context: Context) -> Outcome:
             threads=context.threads,
             progress=lambda done, total, tell=tell: tell(done / total),  # type: ignore[misc]
         )
-        least = min(least, *(float(c.weight.min()) for c in found.channels))
+        least = min(least, _least_weight(found))
         mark.unlink(missing_ok=True)
         partial = path.with_suffix(".part")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from kitestring.model.polynomials import PiecewisePolynomial, StationDelay
-from kitestring.model.time import Epoch
+from kitestring.model.time import EPOCH_QUANTUM, Epoch
 from kitestring.recordings.types import Channel
 from kitestring.simulate._kernels import BLOCK, crossfade, fill_gaussian
 from kitestring.simulate.types import SpacecraftSignal, Tone
@@ -33,7 +33,6 @@ Singles = NDArray[np.float32]
 DOR_OFFSETS = (-19.0e6, -3.8e6, 3.8e6, 19.0e6)  # Hz, of a Tianwen-like transponder
 
 _ITERATIONS = 8  # each gains the factor of the delay rate: 1e-5 or less
-_TICK = 2e-11  # s: a day's second in a double is this good
 
 _PIECE = 16384  # grid points of a piece of noise, a multiple of 2 x BLOCK
 _FADE = 2048  # grid points over which one piece gives way to the next
@@ -255,7 +254,7 @@ def _exact(epoch: Epoch) -> Fraction:
     """Return the second of the day; a whole nanosecond where the double is next to one."""
     second = float(epoch.to("utc").second)
     ticks = round(second * 1e9)
-    meant = abs(second - ticks * 1e-9) < _TICK
+    meant = abs(second - ticks * 1e-9) < EPOCH_QUANTUM
     return Fraction(ticks, 10**9) if meant else Fraction(second)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kitestring._threads import default_threads
 from kitestring.errors import ConfigurationError
 from kitestring.model.time import Epoch
 from kitestring.recordings.quantise import quantise
@@ -342,7 +342,7 @@ def _chunks(
 ) -> Iterator[dict[int, NDArray[Any]]]:
     """Yield the codes of each chunk by station, in order."""
     waiting: deque[list[Future[dict[_Member, NDArray[Any]]]]] = deque()
-    with ThreadPoolExecutor(threads or _cores()) as pool:
+    with ThreadPoolExecutor(threads or default_threads()) as pool:
         for blocks in _steps(boundaries):
             when = plan.retardations(blocks)
             waiting.append(
@@ -352,13 +352,6 @@ def _chunks(
                 yield _gather(waiting.popleft())
         while waiting:
             yield _gather(waiting.popleft())
-
-
-def _cores() -> int:
-    """Return the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _gather(futures: list[Future[dict[_Member, NDArray[Any]]]]) -> dict[int, NDArray[Any]]:

@@ -11,11 +11,12 @@ difference of two stations.
 
 Samples are summed in short boxes about the labels' middles; the label of a
 box's true middle is kept, so that nothing depends on how edges fell on samples.
+Boxes of a few seconds in mid-scan settle the frequencies; all others become
+dumps stretch by stretch, so memory does not grow with the scan.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,20 +25,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gamma
 
+from kitestring._threads import default_threads
 from kitestring.errors import ConfigurationError, EstimationError, MissingDataError
 from kitestring.model.polynomials import DelayModel, StationDelay
-from kitestring.model.time import Epoch
+from kitestring.model.time import EPOCH_QUANTUM, Epoch
 from kitestring.recordings.types import Recording
 from kitestring.tones._kernels import block_counts, block_sums
 from kitestring.tones.types import Complexes, Floats, TonePhases, ToneSpec
 
 _BOX = 1e-3  # s: longest box of the final pass; passes +-500 Hz
 _CHUNK_SAMPLES = 1 << 20
-# s: an epoch's second of day is good to 15 ps, sample epochs are whole numbers of samples
-_EPOCH_QUANTUM = 2e-11
 _FALSE_ALARM = 1e-6  # of a whole search
 _COHERENT = 8.0  # s: longest stretch over which the transmitter is one FFT's line
 _RATE_LIMIT = 2.0  # Hz/s: drift of a transmitter beyond the stated rate
+_FULL = 0.5  # of a box's samples, for the noise to be measured on its mean
+_TAPER = 0.15  # of a stretch at either end: keeps lines between bins in a few of them
+_LINE = 30.0  # times the median power: no noise in 1e9 bins
+_PASSES = 40  # each takes a strong line's valid share out of what is left of it
 _TRIMMED = 1.0 + 0.1 * float(np.log(0.1)) / 0.9  # mean of an exponential's lowest nine tenths
 _TONE_WINDOW = 5.0  # Hz: how far a tone may lie from ratio x carrier
 
@@ -119,14 +123,13 @@ def extract_tones(
     names = tuple(tones.ratios)
     ratio = np.array([tones.ratios[n] for n in names])
     channels = [_find_channels(r, tones.frequency * ratio, tones.uncertainty) for r in recordings]
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads or default_threads()) as pool:
         work = _Work(tuple(recordings), model, start, channels, pool)
         found = _search(work, tones, names.index(tones.carrier), dumps * dump, search_span)
         rough = np.stack([0 * ratio, ratio * found, 0.5 * ratio * tones.rate], axis=1)
         boxes = max(1, int(np.ceil(dump / min(_BOX, dumps * dump / 1024))))
-        series = work.run(np.arange(len(names)), rough, 0.0, dump / boxes, dumps * boxes)
-    fine = _refine(series, names.index(tones.carrier), ratio, dump / boxes, dumps * boxes)
-    phase, snr, density = _dump_phases(series, fine, dumps, dump / boxes)
+        fine, sums = _dump_sums(work, rough, names.index(tones.carrier), dump, dumps, boxes)
+    phase, snr, density = _dump_phases(sums, np.array([r.sample_rate for r in recordings]))
     return TonePhases(
         scan=model.scan,
         source=model.source,
@@ -196,7 +199,7 @@ def _station_series(
     """Sum one station's samples in boxes between labels `edges` (s after `start`)."""
     rate = recording.sample_rate
     zero = float(recording.start.since(start))
-    if abs(zero * rate - round(zero * rate)) < _EPOCH_QUANTUM * rate:
+    if abs(zero * rate - round(zero * rate)) < EPOCH_QUANTUM * rate:
         zero = round(zero * rate) / rate
     to_delay = float(start.since(station.delay.start))
     to_clock = float(start.since(station.clock.start))
@@ -289,16 +292,19 @@ def _vertex(power: Floats, best: int) -> float:
     return float(0.5 * (left - right) / (left - 2.0 * middle + right))
 
 
-def _refine(series: list[_Series], carrier: int, ratio: Floats, box: float, boxes: int) -> Floats:
-    """Return what to add to the reference phases, shape (tone, 3), cycles and seconds."""
+def _refine(series: list[_Series], carrier: int, ratio: Floats, first: float, box: float) -> Floats:
+    """Return what to add to the reference phases, shape (tone, 3), cycles and seconds.
+
+    `first` is the label at which the series begin.
+    """
     fine = np.zeros((len(ratio), 3))
     limit = 0.4 / box
-    shift, drift = _line(series, carrier, np.zeros(3), box, boxes, limit, _RATE_LIMIT)
+    shift, drift = _line(series, carrier, np.zeros(3), first, box, limit, _RATE_LIMIT)
     common = np.array([0.0, shift, 0.5 * drift])
     for k in range(len(ratio)):
         fine[k] = common * ratio[k]
         if k != carrier:
-            fine[k, 1] += _line(series, k, fine[k], box, boxes, _TONE_WINDOW, 0.0)[0]
+            fine[k, 1] += _line(series, k, fine[k], first, box, _TONE_WINDOW, 0.0)[0]
     return fine
 
 
@@ -306,8 +312,8 @@ def _line(
     series: list[_Series],
     tone: int,
     reference: Floats,
+    first: float,
     box: float,
-    boxes: int,
     limit: float,
     rate_limit: float,
 ) -> tuple[float, float]:
@@ -315,9 +321,10 @@ def _line(
 
     Returns zeros where nothing stands out.
     """
+    boxes = len(series[0].label)
     take = min(boxes, int(_COHERENT / box))
     part = slice((boxes - take) // 2, (boxes - take) // 2 + take)
-    middle = box * (part.start + take / 2)
+    middle = first + box * (part.start + take / 2)
     step = 0.5 / (take * box) ** 2
     # 33 trials: the rate was stated, or the scan is short and its rate hardly matters
     trials = step * np.arange(-16, 17) if rate_limit > 0 else np.zeros(1)
@@ -355,40 +362,111 @@ def _turn(reference: Floats, t: Floats) -> Complexes:
     return np.asarray(np.exp(-2j * np.pi * cycles))
 
 
-def _dump_phases(
-    series: list[_Series], fine: Floats, dumps: int, box: float
-) -> tuple[Floats, Floats, Floats]:
+@dataclass(frozen=True)
+class _DumpSums:
+    """Sums and counts of each dump (station, tone, dump), and the noise (station, tone).
+
+    `noise` is the sum of count x variance of one (complex) sample over the
+    stretches in which it could be measured, `measured` that of the counts.
+    """
+
+    total: Complexes
+    count: NDArray[np.int64]
+    noise: Floats
+    measured: Floats
+
+    def add(
+        self, first: int, boxes: int, series: list[_Series], reference: Floats, box: float
+    ) -> None:
+        """Reduce box sums to dumps, the first of them number `first`."""
+        for s, one in enumerate(series):
+            for k in range(len(reference)):
+                turned = one.sums[k] * _turn(reference[k], one.label)
+                part = slice(first, first + len(turned) // boxes)
+                self.total[s, k, part] = turned.reshape(-1, boxes).sum(axis=1)
+                self.count[s, k, part] = one.count[k].reshape(-1, boxes).sum(axis=1)
+                variance, samples = _noise(turned, one.count[k], box), float(one.count[k].sum())
+                if np.isfinite(variance):
+                    self.noise[s, k] += samples * variance
+                    self.measured[s, k] += samples
+
+
+def _dump_sums(
+    work: _Work, rough: Floats, carrier: int, dump: float, dumps: int, boxes: int
+) -> tuple[Floats, _DumpSums]:
+    """Return what to add to the reference phases, and the sums of all dumps of so many boxes."""
+    tones, box = np.arange(len(rough)), dump / boxes
+    shape = (len(work.recordings), len(rough), dumps)
+    sums = _DumpSums(
+        np.zeros(shape, dtype=np.complex128), np.zeros(shape, dtype=np.int64),
+        np.zeros(shape[:2]), np.zeros(shape[:2]),
+    )  # fmt: skip
+    take = min(dumps, int(np.ceil(_COHERENT / dump)))
+    middle = (dumps - take) // 2
+    series = work.run(tones, rough, middle * dump, box, take * boxes)
+    fine = _refine(series, carrier, rough[:, 1] / rough[carrier, 1], middle * dump, box)
+    sums.add(middle, boxes, series, fine, box)
+    del series
+    for first in [*range(0, middle, take), *range(middle + take, dumps, take)]:
+        count = min(take, (middle if first < middle else dumps) - first)
+        series = work.run(tones, rough + fine, first * dump, box, count * boxes)
+        sums.add(first, boxes, series, 0.0 * fine, box)
+    return fine, sums
+
+
+def _dump_phases(sums: _DumpSums, sample_rate: Floats) -> tuple[Floats, Floats, Floats]:
     """Return phase and SNR (station, tone, dump) and power over noise density (station, tone)."""
-    shape = (len(series), len(fine), dumps)
+    shape = sums.total.shape
     phase, snr = np.full(shape, np.nan), np.zeros(shape)
     density = np.full(shape[:2], np.nan)
-    for s, one in enumerate(series):
-        for k in range(len(fine)):
-            count = one.count[k].reshape(dumps, -1).sum(axis=1)
-            good = count > 0
-            if not good.any():
-                continue
-            turned = one.sums[k] * _turn(fine[k], one.label)
-            variance = _noise(turned, box) / one.count[k].mean()  # complex, of one sample
-            total = turned.reshape(dumps, -1).sum(axis=1)[good]
-            phase[s, k, good] = np.unwrap(np.angle(total))
-            snr[s, k, good] = np.abs(total) / np.sqrt(0.5 * variance * count[good])
-            power = np.abs(total.sum()) ** 2 / count.sum() ** 2
-            per_second = one.count[k].max() / box
-            density[s, k] = power / variance * per_second
+    for s, k in np.ndindex(*shape[:2]):
+        good = sums.count[s, k] > 0
+        if sums.measured[s, k] == 0 or not good.any():
+            continue
+        variance = sums.noise[s, k] / sums.measured[s, k]
+        total, count = sums.total[s, k, good], sums.count[s, k, good].astype(np.float64)
+        phase[s, k, good] = np.unwrap(np.angle(total))
+        snr[s, k, good] = np.abs(total) / np.sqrt(0.5 * variance * count)
+        # dump by dump: over a scan a transmitter's phase wanders by turns
+        power = np.sum(np.abs(total) ** 2 - variance * count) / np.sum(count**2)
+        density[s, k] = max(float(power), 0.0) / variance * sample_rate[s]
     return phase, snr, density
 
 
-def _noise(turned: Complexes, box: float) -> float:
-    """Return the variance of a box sum, from the spectrum away from the tone.
+def _noise(turned: Complexes, count: NDArray[np.int64], box: float) -> float:
+    """Return the variance of a sample, from the spectrum of box means away from the tone.
+
+    NaN where no two neighbouring boxes hold half of their samples.
 
     Differences of neighbours take the tone out: between two bins, one of 56
-    dBHz would fill the band and double the noise.
+    dBHz would fill the band and double the noise. Means of partly lost boxes
+    keep a tone's level, so gaps do not modulate it; other lines, which gaps
+    would spread over the band, are taken out, the strongest first.
     """
-    change = np.diff(turned)
-    frequency = np.fft.fftfreq(len(change), box)
+    full = count > _FULL * count.max(initial=0)
+    inverse = np.where(full, 1.0 / np.maximum(count, 1), 0.0)
+    pair = full[1:] & full[:-1]
+    frequency = np.fft.fftfreq(len(pair), box)
     away = np.abs(frequency) > max(20.0 / (len(turned) * box), 5.0)
-    white = 4.0 * np.sin(np.pi * frequency[away] * box) ** 2 * len(change)
-    spectrum = np.sort(np.abs(np.fft.fft(change))[away] ** 2 / white)
+    if not pair.any() or not away.any():
+        return np.nan
+    change = np.where(pair, np.diff(turned * inverse), 0.0)
+    ends = np.arange(1.0, len(pair) + 1)
+    ends = np.minimum(ends, ends[::-1]) / (_TAPER * len(pair))
+    taper = np.where(pair, np.sin(0.5 * np.pi * np.minimum(ends, 1.0)) ** 2, 0.0)
+    # of white noise: variances of the differences, and covariances of those that share a box
+    own = float(taper**2 @ (inverse[1:] + inverse[:-1]))
+    shared = float((taper[1:] * taper[:-1]) @ inverse[1:-1])
+    white = own - 2.0 * shared * np.cos(2.0 * np.pi * frequency * box)
+    for _ in range(_PASSES):
+        spectrum = np.fft.fft(taper * change)
+        power = np.abs(spectrum) ** 2 / white
+        lines = away & (power > _LINE * np.median(power[away]))
+        if pair.all() or not lines.any():
+            break
+        # the strongest alone: what gaps spread goes with it
+        lines &= power > 0.1 * power[away].max()
+        change -= np.where(pair, np.fft.ifft(np.where(lines, spectrum, 0.0)), 0.0)
+    power = np.sort(power[away])
     # a mean that up to a tenth of the bins with lines in them hardly move
-    return max(float(np.mean(spectrum[: int(0.9 * len(spectrum))])) / _TRIMMED, 1e-300)
+    return max(float(np.mean(power[: int(0.9 * len(power))])) / _TRIMMED, 1e-300)

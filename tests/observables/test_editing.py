@@ -14,6 +14,8 @@ from kitestring.model.stations import get_station
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import FixedOnBody
 from kitestring.observables.editing import (
+    PASS_GAP,
+    doppler_passes,
     flag_low_elevation,
     flag_near_sun,
     flag_rows,
@@ -69,3 +71,16 @@ def test_low_elevation_counts_at_every_station():
     assert 0 < np.sum(found.good) < 48
     nobody = replace(o, path=SignalPath(("LANDER", "NOBODY", "NOONE")))
     assert np.all(lowest_elevation(nobody, MARS, EARTH) == np.pi / 2)
+
+
+def test_a_gap_ends_a_pass():
+    start = Epoch.from_iso("2020-05-29T08:00:00")
+    seconds = np.array([PASS_GAP + 120.0, 0.0, 60.0, PASS_GAP + 60.1, 4 * PASS_GAP])  # any order
+    path = SignalPath(("DSS-55", "LANDER", "DSS-55"), "", 880 / 749, "X", "X")
+    one = np.ones(5)
+    found = doppler_passes(Observables(Kind.DOPPLER, path, start.shifted(seconds), one, one, one))
+    assert found[0] == found[3] != found[1] == found[2] != found[4]
+    assert len(set(found)) == 3
+    assert found[1].endswith("2020-05-29T08:00:00")
+    ranges = Observables(Kind.RANGE, path, start.shifted(seconds), one, one, one)
+    assert set(doppler_passes(ranges)) == {""}

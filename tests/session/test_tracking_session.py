@@ -109,6 +109,19 @@ def test_each_file_keeps_its_own_uplink(tmp_path, order):
     assert found.weighted_rms < 1.3
 
 
+def test_what_passes_share_enlarges_the_sigmas(tmp_path):
+    for name in ("plain", "biased"):
+        (tmp_path / name).mkdir()
+        lander_file(tmp_path / name / "a.tdm", FIRST, 7.18e9)
+    run_session(session(tmp_path / "plain"))
+    text = SESSION + "[estimate]\npass_bias = 0.05\n"
+    run_session(session(tmp_path / "biased", text))
+    plain, biased = (solution(tmp_path / name) for name in ("plain", "biased"))
+    assert len(biased.biases) == 1
+    assert np.all(biased.sigmas >= 0.999 * plain.sigmas)
+    assert np.all(biased.sigmas[:2] > 1.2 * plain.sigmas[:2])  # z is not seen in an hour
+
+
 def test_what_is_compared_only_may_tell_the_uplink(tmp_path):
     lander_file(tmp_path / "a.tdm", FIRST, 7.18e9)
     table = ramps(FIRST, 7.18e9)

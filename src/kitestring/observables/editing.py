@@ -15,12 +15,16 @@ from kitestring.errors import ConfigurationError
 from kitestring.model.earth import EarthModel
 from kitestring.model.geometry import sun_angle
 from kitestring.model.light_time import barycentric_state
+from kitestring.model.observable import Kind
 from kitestring.model.predict import elevation
 from kitestring.model.stations import StationCatalogue
 from kitestring.model.trajectory import Trajectory
 from kitestring.observables.types import Observables
 
 Floats = NDArray[np.float64]
+
+PASS_GAP = 1800.0
+"""Seconds without a point that end a pass."""
 
 
 def flag_rows(observables: Observables, rows: NDArray[np.bool_], reason: str) -> Observables:
@@ -45,6 +49,25 @@ def flag_rows(observables: Observables, rows: NDArray[np.bool_], reason: str) ->
     flag = observables.flag.astype(f"U{max(len(reason), observables.flag.dtype.itemsize // 4)}")
     flag[rows & (observables.flag == "")] = reason
     return replace(observables, flag=flag)
+
+
+def doppler_passes(observables: Observables) -> NDArray[np.str_]:
+    """Name the pass of each row of Doppler: rows of a path without a gap of half an hour.
+
+    Returns
+    -------
+    ndarray of str, shape (n,)
+        Empty for other kinds of observable.
+    """
+    if observables.kind is not Kind.DOPPLER or not len(observables):
+        return np.full(len(observables), "", dtype="U1")
+    seconds = observables.epoch.since(observables.epoch.first())
+    order = np.argsort(seconds, kind="stable")
+    number = np.zeros(len(seconds), dtype=np.int64)
+    number[order] = np.cumsum(np.diff(seconds[order], prepend=seconds[order[0]]) > PASS_GAP)
+    # by its earliest row: the order of the rows must not matter
+    first = {int(number[k]): observables.epoch[k].iso(0) for k in order[::-1]}
+    return np.array([f"{observables.path} {first[n]}" for n in number.tolist()])
 
 
 def lowest_elevation(

@@ -29,7 +29,7 @@ MAX_SVG_BYTES = 150_000
 """A picture that is larger as SVG is embedded as PNG: 60 pictures stay below 10 MB."""
 
 OPEN_PICTURES = 4
-"""A section with more pictures shows them folded, in a grid."""
+"""Pictures of a section that are seen at once; what follows is folded into a grid."""
 
 OPEN_ROWS = 60
 """A table with more rows is folded."""
@@ -110,8 +110,8 @@ class Section:
     tables : sequence of Table
         Come after the text.
     pictures : sequence of Picture
-        Come after the tables; folded into a grid where there are more than
-        `OPEN_PICTURES`.
+        Come after the tables, the most telling first: those after
+        `OPEN_PICTURES` are folded.
     notes : sequence of str
         What the reader must not miss, such as warnings.
     """

@@ -272,6 +272,8 @@ class EstimateSection(_Section):
     """Lowest elevation of data that are used, degrees."""
     edit_sigma: Positive = 6.0
     """Residuals beyond this many robust sigmas are edited."""
+    pass_bias: Positive | None = None
+    """Sigma of an unknown offset that each pass of Doppler has (Hz); none without it."""
     predict_days: float = Field(default=7.0, ge=0, le=3650)
     """How far the orbit is predicted beyond the session, days."""
 

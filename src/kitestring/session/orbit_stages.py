@@ -22,6 +22,7 @@ from kitestring.estimate.types import (
 )
 from kitestring.formats.oem import read_oem, write_oem
 from kitestring.model.time import DAY, Epoch
+from kitestring.observables.editing import doppler_passes
 from kitestring.observables.types import Observables
 from kitestring.products.tables import (
     OBSERVED,
@@ -167,6 +168,8 @@ def _orbit(context: Context) -> Outcome:
         media=setting.media_of_estimate,
         covariance=joint,
         editing=Editing(threshold=session.estimate.edit_sigma),
+        arc_of=doppler_passes if session.estimate.pass_bias else None,
+        bias_sigma=session.estimate.pass_bias or np.inf,
         stations=setting.catalogue,
         directions=setting.source_directions,
     )

@@ -8,13 +8,13 @@ import pytest
 from kitestring.dynamics.propagate import OrbitTarget
 from kitestring.dynamics.types import ForceModel, OrbitState
 from kitestring.errors import ConfigurationError, MissingDataError, UnknownNameError
+from kitestring.estimate.ramps import ramps_of
 from kitestring.estimate.tracking import (
     UNITS,
     compute,
     fit_target,
     measurements,
     predict_observables,
-    ramps_of,
 )
 from kitestring.estimate.types import Editing, Parameter
 from kitestring.model.constants import AU

@@ -1,6 +1,4 @@
 import configparser
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,13 +96,6 @@ def test_what_is_refused(memory_recording):
         phase_cal(recording, 5e6, start=START.shifted(1.0), count=SAMPLES)
 
 
-def vgos(name):
-    folder = os.environ.get("KITESTRING_DATA")
-    if not folder or not (Path(folder) / "vgos-voltages").is_dir():
-        pytest.skip("KITESTRING_DATA does not name a folder with vgos-voltages")
-    return Path(folder) / "vgos-voltages" / name
-
-
 def read_vgos(path):
     """The 95 whole frames, decoded plainly: see the data's README."""
     frames = np.fromfile(path, dtype=np.uint8, count=95 * 32800).reshape(95, 32800)[:, 32:]
@@ -118,10 +109,11 @@ def read_vgos(path):
     # channels with tones, as counted by an independent program (data README)
     [("v15327_gs_328-185735_3m.vdif", 49), ("expxx_stnxx_328-185735_3m.vdif", 46)],
 )
-def test_real_tones_of_two_stations(memory_recording, name, at_least):
+def test_real_tones_of_two_stations(memory_recording, data_dir, name, at_least):
+    folder = data_dir / "vgos-voltages"
     media = configparser.ConfigParser()
     media.optionxform = str
-    media.read(vgos("media.ini"))
+    media.read(folder / "media.ini")
     frequency = {k: float(v) for k, v in media["frequencies"].items()}
     bands = media[name]["channels"].split(":")
     hands = media[name]["polarizations"].split(":")
@@ -131,7 +123,7 @@ def test_real_tones_of_two_stations(memory_recording, name, at_least):
         for b, p in zip(bands, hands, strict=True)
     )
     start = Epoch.from_iso("2015-11-24T18:57:35.015594906")
-    recording = memory_recording("Gs", channels, read_vgos(vgos(name)), start)
+    recording = memory_recording("Gs", channels, read_vgos(folder / name), start)
     cal = phase_cal(recording, float(media[name]["f_pcal"]), float(media[name]["o_pcal"]))
     good = cal.present()
     assert len(good) >= at_least

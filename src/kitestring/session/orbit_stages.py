@@ -12,7 +12,8 @@ from kitestring.dynamics.propagate import OrbitTarget
 from kitestring.dynamics.types import PRESSURE_NAME, STATE_NAMES
 from kitestring.errors import EstimationError, MissingDataError
 from kitestring.estimate.mapping import map_covariance, plane_of_sky, sky_axes, to_axes
-from kitestring.estimate.tracking import fit_target, merge_ramps, residuals_at
+from kitestring.estimate.ramps import merge_ramps
+from kitestring.estimate.tracking import fit_target, residuals_at
 from kitestring.estimate.types import (
     Editing,
     OrbitSolution,

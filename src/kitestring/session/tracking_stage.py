@@ -17,7 +17,7 @@ from kitestring.errors import (
     UnknownNameError,
 )
 from kitestring.estimate.lander import LanderTarget
-from kitestring.estimate.tracking import merge_ramps, oscillator_of, ramps_of
+from kitestring.estimate.ramps import merge_ramps, oscillator_of, ramps_of
 from kitestring.formats.fdets import read_fdets
 from kitestring.formats.tdm import read_tdm
 from kitestring.model.light_time import down_leg

@@ -215,3 +215,10 @@ def test_phase_cal_tones_are_no_fringe():
     assert delay_rate_map(found, ("A", "B"), phase_cal=(spacing, 0.0)).snr.max() < 7.0
     with pytest.raises(ConfigurationError, match="more bins"):
         fit_visibilities(found, phase_cal=(4 * BANDWIDTH / BINS, 0.0))
+
+
+def test_noise_is_detected_as_often_as_the_probability_says():
+    rng = np.random.default_rng(3)
+    draws = [fit_visibilities(visibilities(0.0, rng=rng))[0].probability for _ in range(200)]
+    # 99.9 % of 20 in 200; some of them fail to converge, and count as none
+    assert 4 <= np.sum(np.array(draws) > 0.9) <= 36

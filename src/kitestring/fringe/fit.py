@@ -224,7 +224,9 @@ def _search(
     """Return the delay and rate of most power, and the probability that it is no noise."""
     delays, rates, power = _power(bands, t, delay_window, rate_window)
     row, column = np.unravel_index(int(np.argmax(power)), power.shape)
-    cells = max(1.0, power.size / _PADDING**2)
+    # the highest point of a finely sampled surface beats that of as many independent points as
+    # the data have: noise passes 0.9 in 9 % and 0.97 in 3.5 % of 400 draws with this number
+    cells = max(1.0, power.size / 2.0)
     alarm = min(1.0, float(cells * chi2.sf(power[row, column], 2 * len(bands))))
     return float(delays[column]), float(rates[row]), 1.0 - alarm
 

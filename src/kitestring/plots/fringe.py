@@ -59,7 +59,7 @@ def plot_fringe(fringe: FringeSolution, surface: FringeMap) -> Figure:
     phases.set_ylabel("phase of the channel (deg)")
     figure.suptitle(
         f"{fringe.source}, scan {fringe.scan}, {'-'.join(fringe.baseline)}: "
-        f"SNR {fringe.snr:.1f}, delay {fringe.residual_delay * 1e9:+.2f} ± "
+        f"SNR {fringe.snr:.1f}\ndelay {fringe.residual_delay * 1e9:+.2f} ± "
         f"{fringe.delay_sigma * 1e9:.2f} ns, rate {fringe.residual_rate * 1e12:+.3f} ± "
         f"{fringe.rate_sigma * 1e12:.3f} ps/s"
         + ("" if fringe.probability >= 0.999 else " (not detected)")

@@ -68,10 +68,13 @@ def plot_tone_phases(tones: TonePhases) -> Figure:
             turns = (tones.phase[s, k] - tones.phase[0, k]) / (2.0 * np.pi)
             turns = turns - np.round(np.nanmean(turns)) if np.isfinite(turns).any() else turns
             left.plot(seconds, turns, ".-", ms=3, lw=0.7, color=f"C{s}")
-        left.set_ylabel(f"{name}: phase - {tones.stations[0]} (turns)")
+        left.set_ylabel(f"{name}\nphase (turns)")
         right.set_ylabel("SNR a dump")
     axes[0, 1].legend(fontsize="small")
     for axis in axes[-1]:
         axis.set_xlabel(f"seconds after {tones.start.iso(0)} UTC")
-    figure.suptitle(f"{tones.source}, scan {tones.scan}: tones, delay model removed")
+    figure.suptitle(
+        f"{tones.source}, scan {tones.scan}: tones, delay model removed, "
+        f"phases less those of {tones.stations[0]}"
+    )
     return figure

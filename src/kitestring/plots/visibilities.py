@@ -157,7 +157,8 @@ def _curves(rows: Rows, pairs: list[tuple[str, str]]) -> list[_Curve]:
         for (c, a, b, product), row in rows.items():
             if (a, b) == (one, two):
                 name = one if one == two else f"{one}-{two}"
-                curves.setdefault(f"{name} {product}".strip(), {})[c] = row
+                known = product.replace("?", "")  # polarisations that nobody stated
+                curves.setdefault(f"{name} {known}".strip(), {})[c] = row
     return [_Curve(label, spectra) for label, spectra in curves.items()]
 
 

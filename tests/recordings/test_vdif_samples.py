@@ -310,6 +310,8 @@ def test_what_is_missing_is_named(tmp_path):
     ("channels", "match"),
     [
         (make_channels(3), "3 channels are expected, the file has 2 threads"),
+        # one of two would be taken for the other without a word
+        (make_channels(1), "1 channels are expected, the file has 2 threads"),
         (make_channels(2, True), "samples are real"),
         (make_channels(2, rate=1e5), "whole number"),
         (make_channels(2, rate=6400.0), "numbered up to 19"),

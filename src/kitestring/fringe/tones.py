@@ -64,7 +64,7 @@ def fit_tones(tones: TonePhases, epoch: Epoch | None = None) -> ToneSolution:
     if not np.isfinite(phase).any():
         raise MissingDataError(
             f"no tone of scan {tones.scan} can be followed from dump to dump.",
-            next_step="Use longer dumps, or fewer of them.",
+            next_step="Use longer dumps, or see whether the recordings fill the scan.",
         )
     return ToneSolution(
         scan=tones.scan,

@@ -16,6 +16,7 @@ from kitestring.recordings.vdif_header import VdifHeader, frames_per_second, sec
 from kitestring.recordings.vdif_place import (
     Placed,
     choose_threads,
+    left_out,
     infer_frames_per_second,
     place_frames,
 )
@@ -96,9 +97,10 @@ class VdifIndex:
         if channel_count is not None:
             wanted = max(channel_count // header.channel_count, 1)
         threads = choose_threads(runs, wanted)
-        if channel_count is not None and len(threads) * header.channel_count != channel_count:
+        found = len(threads) + left_out(runs, threads)
+        if channel_count is not None and found * header.channel_count != channel_count:
             raise RecordingError(
-                f"{channel_count} channels are expected, the file has {len(threads)} threads "
+                f"{channel_count} channels are expected, the file has {found} threads "
                 f"of {header.channel_count} channels.",
                 place=str(files[0]),
                 next_step="Name as many channels as were recorded (see `kitestring describe`).",

@@ -22,6 +22,7 @@ Slots = NDArray[np.int64]
 _SHORT = 4  # frames: a run of so few may be wrong where a long one is not
 _AHEAD = 8  # runs that are looked at to see whether a sequence goes on
 _SLACK = 64  # frames that may have been lost between
+_NOT_STRAY = 4  # frames of a thread that is there on purpose
 
 
 def choose_threads(runs: Runs, wanted: int | None) -> tuple[int, ...]:
@@ -37,6 +38,18 @@ def choose_threads(runs: Runs, wanted: int | None) -> tuple[int, ...]:
         most = frames.max(initial=0)
         best = np.flatnonzero((frames * 10 >= most) & ((frames > 1) | (most < 4)) & (frames > 0))
     return tuple(sorted(int(t) for t in best))
+
+
+def left_out(runs: Runs, chosen: tuple[int, ...]) -> int:
+    """Return how many threads were not chosen although they are no stray ones.
+
+    Such a thread has half the frames of the rarest chosen one: a damaged number
+    stands alone.
+    """
+    frames = np.bincount(runs["thread"], weights=runs["frames"], minlength=1)
+    least = frames[list(chosen)].min(initial=np.inf)
+    others = np.delete(frames, list(chosen))
+    return int(np.sum((2 * others >= least) & (others >= _NOT_STRAY)))
 
 
 def infer_frames_per_second(runs: Runs) -> tuple[int, int]:

@@ -24,6 +24,8 @@ _EXPORTS = {
     "delta_dor": ("kitestring.calibrate.reference", "delta_dor"),
     "describe": ("kitestring.recordings.describe", "describe"),
     "extract_tones": ("kitestring.tones.extract", "extract_tones"),
+    "find_sources": ("kitestring.products.catalogues", "find_sources"),
+    "find_stations": ("kitestring.products.catalogues", "find_stations"),
     "fit_tones": ("kitestring.fringe.tones", "fit_tones"),
     "fit_visibilities": ("kitestring.fringe.fit", "fit_visibilities"),
     "get_source": ("kitestring.model.sources", "get_source"),

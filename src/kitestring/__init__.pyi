@@ -13,6 +13,8 @@ from kitestring.model.sources import get_source as get_source
 from kitestring.model.stations import get_station as get_station
 from kitestring.model.time import Epoch as Epoch
 from kitestring.observables.types import Observables as Observables
+from kitestring.products.catalogues import find_sources as find_sources
+from kitestring.products.catalogues import find_stations as find_stations
 from kitestring.recordings.describe import describe as describe
 from kitestring.recordings.open import open_recording as open_recording
 from kitestring.session.file import read_session as read_session
@@ -36,6 +38,8 @@ __all__ = [
     "delta_dor",
     "describe",
     "extract_tones",
+    "find_sources",
+    "find_stations",
     "fit_tones",
     "fit_visibilities",
     "get_source",

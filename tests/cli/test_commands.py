@@ -13,6 +13,8 @@ from kitestring.model.time import Epoch
 from kitestring.recordings.types import Channel
 from kitestring.recordings.vdif_writer import VdifWriter
 
+UP = ["predict", "3C84", "-s", "Ur", "--start", "2026-01-01"]
+
 
 @pytest.fixture
 def recording(tmp_path):
@@ -67,6 +69,14 @@ def test_predict_in_three_forms():
         (["predict", "3C84", "-s", "Ur", "--start", "yesterday"], "not a date"),
         (["predict", "Planet X", "-s", "Ur", "--start", "2026-01-01"], "no source, file"),
         (["predict", "3C84", "-s", "Ur", "--start", "2199-01-01"], "covers"),
+        (["stations", "Urumki"], "URUMQI"),
+        (["stations", "--within", "10"], "not from where"),
+        (["sources", "1741-083"], "1741-038"),
+        (["sources", "--near", "5,100"], "right ascension"),
+        ([*UP, "--stop", "2025-12-31"], "before"),
+        ([*UP, "--stop", "2026-01-02", "-n", "3"], "not both"),
+        ([*UP, "--stop", "2027-01-01", "--step", "1"], "at once"),
+        ([*UP, "--plot", "a.xyz"], ".png"),
         (["session", "new", "x", "--correlx", "nowhere"], "nowhere"),
     ],
 )
@@ -85,3 +95,46 @@ def test_a_damaged_recording_is_described(recording):
     told = run("describe", recording, "--rate", "8e6")
     assert told.exit_code == 0
     assert "the last frame is cut" in told.stdout
+
+
+def test_stations_are_listed_searched_and_shown():
+    listed = json.loads(run("stations", "--json").stdout)
+    assert "TIANMA65" in [s["name"] for s in listed]
+    near = json.loads(run("stations", "--near", "Sh", "--within", 10, "--json").stdout)
+    assert [s["name"] for s in near] == ["SESHAN25", "TIANMA65"]
+    assert near[1]["distance_km"] == pytest.approx(6.12, abs=0.02)
+    table = run("stations", "dss-1").stdout
+    assert table.startswith("stations: 3")
+    assert "DSS-14" in table
+    shown = run("stations", "shigatse").stdout
+    for name in ("position", "velocity", "epoch", "frame", "mount", "axis offset", "limits"):
+        assert f"\n{name}" in shown
+    assert "approximate  yes" in shown
+    assert "origin" in shown
+
+
+def test_sources_are_listed_searched_and_shown():
+    common = ["sources", "--near", "1741-038", "--within", 5, "--flux", 0.2]
+    near = json.loads(run(*common, "--json").stdout)
+    assert near[0]["name"] == "1741-038"
+    assert all(s["angle_deg"] <= 5.0 and s["flux_unresolved_jy"] >= 0.2 for s in near)
+    table = run(*common).stdout
+    assert table.startswith(f"sources: {len(near)}")
+    assert "17:43:58.85614" in table
+    shown = run("sources", "3C84").stdout
+    assert "03:19:48.16011196, +41:30:42.1036355" in shown
+    for name in ("sigma", "defining", "flux", "aliases", "origin"):
+        assert f"\n{name}" in shown
+    assert run("sources", "3C84", "--near", "OJ287", "--within", 1).stdout.startswith("sources: 0")
+
+
+def test_predictions_end_with_a_stop_and_are_drawn(tmp_path):
+    picture = tmp_path / "up.svg"
+    common = ["predict", "3C84", "-s", "Ur", "--start", "2026-01-01T16:00:00", "--step", 0.1]
+    done = run(*common, "--stop", "2026-01-01T16:00:00.7", "--json", "--plot", picture)
+    assert done.exit_code == 0
+    epochs = json.loads(done.stdout)["columns"]["epoch (UTC)"]
+    assert len(epochs) == 8
+    assert epochs[-1] == "2026-01-01T16:00:00.700Z"
+    assert b"<svg" in picture.read_bytes()
+    assert len(json.loads(run(*common, "--json").stdout)["columns"]["epoch (UTC)"]) == 7

@@ -89,6 +89,7 @@ HEADINGS = {
     "ScanSection": "## `[[scan]]`",
     "RecordingSection": "## `[[recording]]`",
     "ClockSection": "## `[[clock]]`",
+    "EarthSection": "## `[earth]`",
     "TroposphereSection": "## `[troposphere]`",
     "CorrelateSection": "## `[correlate]`",
     "PhaseCalSection": "## `[phase_cal]`",

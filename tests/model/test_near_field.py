@@ -9,8 +9,9 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+from kitestring.errors import ConfigurationError, SpanError
 from kitestring.model.constants import EARTH_RADIUS, GM, L_C, C
-from kitestring.model.delay import far_field_delay, near_field_delay
+from kitestring.model.delay import far_field, far_field_delay, near_field, near_field_delay
 from kitestring.model.earth import EarthModel, StationState
 from kitestring.model.light_time import SHAPIRO_BODIES, down_leg
 from kitestring.model.predict import elevation
@@ -195,3 +196,77 @@ def test_curvature_is_what_geometry_says(earth: EarthModel) -> None:
     b = s2.position[0] - s1.position[0]
     expected = (b @ b - (b @ k) ** 2) / (2 * distance * C)
     assert near - far == pytest.approx(expected, rel=2e-3)
+
+
+class TestStationsByTheirStates:
+    """`near_field` and `far_field`, which know nothing of the Earth's rotation."""
+
+    def states(self, earth: EarthModel) -> tuple[StationState, StationState]:
+        return tuple(earth.station_state(get_station(n), EPOCH) for n in ("TIANMA65", "URUMQI"))
+
+    def test_they_are_the_delays_of_the_same_stations_by_name(self, earth: EarthModel) -> None:
+        s1, s2 = self.states(earth)
+        one, two = ((s.position, s.velocity) for s in (s1, s2))
+        target = Line(s1.earth[1, :3] + 2e11 * unit(1.0, 0.2))
+        for (found, _), expected in (
+            (
+                near_field(s1.tt, one, two, target),
+                near_field_delay(s1, s2, target, earth.ephemeris),
+            ),
+            (
+                far_field(s1.tt, one, two, unit(1.0, 0.2)),
+                far_field_delay(s1, s2, unit(1.0, 0.2), earth.ephemeris),
+            ),
+        ):
+            # the spin axis is that of the series: without the pole's offsets and no polar motion
+            assert np.abs(found - expected.delay).max() < 1e-3 * PICOSECOND
+
+    def test_rate_is_the_slope_of_delays_on_the_turning_earth(self, earth: EarthModel) -> None:
+        s1, s2 = self.states(earth)
+        one, two = ((s.position, s.velocity) for s in (s1, s2))
+        target = Line(s1.earth[1, :3] + 2e11 * unit(1.0, 0.2))
+        around = []
+        for step in (-30.0, 30.0):
+            t = [
+                earth.station_state(get_station(n), EPOCH.shifted(step)) for n in (s1.name, s2.name)
+            ]
+            around.append(near_field_delay(*t, target, earth.ephemeris).delay)
+        slope = (around[1] - around[0]) / 60.0
+        # third derivative 4e-15 s/s^3 x 900 / 6; tides and polar motion move stations too
+        assert near_field(s1.tt, one, two, target)[1] == pytest.approx(slope, abs=1e-12)
+
+    def test_one_direction_for_each_epoch(self, earth: EarthModel) -> None:
+        s1, s2 = self.states(earth)
+        one, two = ((s.position, s.velocity) for s in (s1, s2))
+        many = np.array([unit(1.0, 0.2), unit(2.0, 0.2), unit(3.0, 0.2)])
+        together = far_field(s1.tt, one, two, many)
+        for i in range(3):
+            parts = [(p[i : i + 1], v[i : i + 1]) for p, v in (one, two)]
+            alone = far_field(s1.tt[i : i + 1], *parts, many[i])
+            assert [x[i] for x in together] == [x[0] for x in alone]
+
+    def test_low_orbits_keep_their_digits(self, earth: EarthModel) -> None:
+        """Relative to the SSB a position is good to 0.03 mm; relative to the Earth to 1 nm."""
+        s1, s2 = self.states(earth)
+        one, two = ((s.position, s.velocity) for s in (s1, s2))
+        between = s1.position[0] + s2.position[0]
+        low = Line(between * (7.4e6 / np.linalg.norm(between)), AT_REST)
+        low.center = "EARTH"
+        steady = near_field(s1.tt[:1], *((p[:1], v[:1]) for p, v in (one, two)), low)[0][0]
+        for nudge in (1e-6, 3e-6):  # m; none of it may be lost
+            low.position = between * ((7.4e6 + nudge) / np.linalg.norm(between))
+            moved = near_field(s1.tt[:1], *((p[:1], v[:1]) for p, v in (one, two)), low)[0][0]
+            assert abs(moved - steady) < nudge / C + 1e-5 * PICOSECOND
+
+    def test_refusals(self, earth: EarthModel) -> None:
+        s1, s2 = self.states(earth)
+        one, two = ((s.position, s.velocity) for s in (s1, s2))
+        target = Line(1e11 * unit(1.0, 0.2))
+        with pytest.raises(ConfigurationError, match=r"station 2 .*\(2, 3\)"):
+            near_field(s1.tt, one, (two[0][:2], two[1][:2]), target)
+        with pytest.raises(ConfigurationError, match="station 1 is not finite"):
+            near_field(s1.tt, (one[0] * np.nan, one[1]), two, target)
+        with pytest.raises(ConfigurationError, match="unit vectors"):
+            far_field(s1.tt, one, two, 2.0 * unit(1.0, 0.2))
+        with pytest.raises(SpanError, match="2050"):
+            far_field(s1.tt.shifted(1e9), one, two, unit(1.0, 0.2))

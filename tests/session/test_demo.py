@@ -4,7 +4,9 @@ import json
 import shutil
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 
+import astropy_iers_data
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from kitestring.errors import (
     MissingDataError,
     RecordingError,
     RecordingWarning,
+    SpanError,
     UnknownNameError,
 )
 from kitestring.formats.oem import read_oem
@@ -26,6 +29,7 @@ from kitestring.session.predictions import predict_for
 from kitestring.session.provenance import made_by
 from kitestring.session.run import Context, run_session, session_status
 from kitestring.session.setting import Setting
+from kitestring.session.signal_stages import load_delta_dor
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +97,20 @@ def test_products_are_read_back(session):
     assert orbit.name == both[0].target
     # an OEM interpolates between its points: centimetres
     assert np.abs(both[0].stations[0].range - both[1].stations[0].range).max() < 0.1
+
+
+def test_predictions_use_the_earth_orientation_of_the_session(demo, tmp_path):
+    mine = demo.copy(tmp_path / "mine")
+    lines = Path(astropy_iers_data.IERS_A_FILE).read_text().splitlines()
+    (mine / "old.txt").write_text("\n".join(lines[16000:16100]) + "\n")
+    with (mine / "session.toml").open("a") as file:
+        file.write('\n[earth]\norientation = "old.txt"\n')
+    with pytest.raises(SpanError, match=r"old\.txt: Earth orientation covers 2016-10-2"):
+        predict_for(str(mine), ["T6"], "2026-01-01T16:30:00", 60.0, 2)
+    # what was made with the installed one is to be made anew
+    states = {row.name: row.state for row in session_status(mine)}
+    assert states["correlate"] == states["tones"] == states["orbit"] == "to do"
+    assert states["describe"] == "done"
 
 
 def test_products_remember_how_they_were_made(session):
@@ -184,6 +202,46 @@ def test_a_recording_of_another_time_is_refused(session, copy):
     path.symlink_to(session / "recordings" / "No0003_URUMQI.vdif")
     with pytest.raises(RecordingError, match=r"16:40:00.*holds nothing of scan No0001, .*16:30:00"):
         run_session(copy)
+
+
+def test_a_station_may_miss_a_scan(copy):
+    """Each scan is worth what its own stations recorded."""
+    for scan in ("No0004", "No0005"):
+        change(
+            copy,
+            f'[[recording]]\nstation = "MIYUN50"\nscan = "{scan}"\n'
+            f'files = ["recordings/{scan}_MIYUN50.vdif"]\n',
+            "",
+        )
+    run_session(copy)
+    delta = load_delta_dor(Context(copy, read_session(copy)))
+    assert [delta.scans.count(scan) for scan in ("No0002", "No0004", "No0006")] == [3, 1, 3]
+    assert delta.chi_square < 3.0 * delta.degrees_of_freedom
+
+
+def test_swapped_recordings_are_told(copy):
+    one, other = (copy / "recordings" / f"No0001_{s}.vdif" for s in ("URUMQI", "MIYUN50"))
+    mine, theirs = one.readlink(), other.readlink()
+    one.unlink(), other.unlink()
+    one.symlink_to(theirs), other.symlink_to(mine)
+    with pytest.warns(RecordingWarning) as told:
+        run_session(copy, only=["describe"])
+    texts = [str(w.message) for w in told]
+    assert len(texts) == 2
+    assert any(r"header says My (MIYUN50), the session says URUMQI" in t for t in texts)
+
+
+def test_a_name_in_any_script_is_a_name(copy):
+    text = (copy / "session.toml").read_text(encoding="utf-8").replace('"PROBE"', '"天问"')
+    (copy / "session.toml").write_text(text, encoding="utf-8")
+    run_session(copy)
+    (orbit,) = read_oem(copy / "products" / "orbit.oem")
+    assert orbit.name == "??"
+    assert "天问" in (copy / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_file_may_be_named_for_its_directory(session):
+    assert session_status(session / "session.toml") == session_status(session)
 
 
 def test_garbage_is_no_recording(copy):

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+from pathlib import Path
 
+import astropy_iers_data
 import numpy as np
 import pytest
 
@@ -22,6 +24,7 @@ from kitestring.products.tables import OBSERVED_FROM
 from kitestring.session import orbit_stages
 from kitestring.session.file import read_session
 from kitestring.session.orbit_stages import (
+    ORBIT_STAGES,
     Seen,
     _write_oem,
     a_priori_covariance,
@@ -68,6 +71,12 @@ sample_rate = 8e6
 file = "range.tdm"
 format = "tdm"
 """
+
+
+def digest_of(context, name):
+    """Return what a stage's digest is made of."""
+    (stage,) = (s for s in ORBIT_STAGES if s.name == name)
+    return repr(stage.inputs(context))
 
 
 @pytest.fixture
@@ -208,6 +217,31 @@ def test_made_by_tells_version_inputs_and_models(setting):
     assert "Niell" in found["troposphere"]
     assert checksum("own.toml") in found["stations"]
     assert str(folder) not in json.dumps(found)
+
+
+def test_a_users_earth_orientation_is_used_and_stated(setting):
+    folder = setting.context.directory
+    measured = Path(astropy_iers_data.IERS_A_FILE)
+    lines = measured.read_text().splitlines()[16000:16200]  # of 2016 and 2017
+    path = folder / "mine.txt"
+    path.write_text("\n".join(lines) + "\n")
+    text = SESSION + '[earth]\norientation = "mine.txt"\n'
+    (folder / "session.toml").write_text(text)
+    before = {name: digest_of(setting.context, name) for name in ("observables", "orbit")}
+    own = Setting(Context(folder, read_session(folder)))
+    assert own.earth.orientation.origin == "mine.txt"
+    assert len(own.earth.orientation.day) == 200
+    told = made_by(own)["Earth orientation"]
+    until = Epoch.from_mjd(float(own.earth.orientation.measured_until)).iso(0)[:10]
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert told == f"mine.txt, SHA-256 {checksum}, measured until {until}"
+    after = {name: digest_of(own.context, name) for name in before}
+    assert all(before[name] != after[name] for name in before)
+    path.write_text("\n".join(lines[:100]) + "\n")
+    assert all(digest_of(own.context, name) != after[name] for name in after)
+    path.unlink()
+    with pytest.raises(MissingDataError, match=r"mine\.txt"):
+        digest_of(own.context, "orbit")
 
 
 def test_an_input_that_is_gone_is_named(setting):

@@ -272,6 +272,15 @@ def test_what_a_session_must_say(tmp_path):
     lander_file(tmp_path / "a.tdm", FIRST, 7.18e9, n=5)
     with pytest.raises(MissingDataError, match=r"a\.tdm: the uncertainty.*sigma ="):
         run_session(session(tmp_path, SESSION.replace("sigma = 3e-3", "")))
+    text, block = SESSION.split("[[tracking]]")
+    twice = text + 2 * ("[[tracking]]" + block)
+    with pytest.raises(ConfigurationError, match="same file"):
+        run_session(session(tmp_path, twice))
+    nobody = 'name = "x"\n[[tracking]]' + block
+    with pytest.raises(ConfigurationError, match="no \\[target\\]"):
+        run_session(session(tmp_path, nobody))
+    with pytest.raises(ConfigurationError, match="nothing to do"):
+        run_session(session(tmp_path, 'name = "x"\n'))
     with pytest.raises(ConfigurationError, match="kinds are"):
         run_session(session(tmp_path, SESSION.replace("3e-3", "{ speed = 1.0 }")))
     with pytest.raises(MissingDataError, match=r"b\.tdm"):

@@ -27,6 +27,10 @@ def main() -> None:
     except KitestringError as problem:
         say("error", str(problem), "bold red")
         sys.exit(2)
+    except OSError as problem:
+        what = f"{problem.filename or 'a file'}: {problem.strerror or problem}."
+        say("error", f"{what} Make its directory writable, or free some space.", "bold red")
+        sys.exit(2)
     except KeyboardInterrupt:
         say("interrupted", "what was finished is kept; run the same command to go on.", "yellow")
         sys.exit(130)

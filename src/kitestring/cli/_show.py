@@ -6,13 +6,18 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from kitestring.errors import ConfigurationError
 from kitestring.session.run import Progress as Tell
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDE = 140  # columns where nobody looks at a terminal
 out = Console(highlight=False)
@@ -87,3 +92,22 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> T
 def told(summary: Mapping[str, Any]) -> str:
     """Return a stage's figures as one line."""
     return ", ".join(f"{name} {value}" for name, value in summary.items())
+
+
+def draw(figure: Figure, path: Path) -> None:
+    """Write a picture in the format that its name ends with, and tell so.
+
+    Raises
+    ------
+    ConfigurationError
+        For a format that is not known, or a place where nothing can be written.
+    """
+    try:
+        figure.savefig(path, dpi=120)
+    except (ValueError, OSError) as problem:
+        raise ConfigurationError(
+            f"the picture cannot be written ({problem}).",
+            place=str(path),
+            next_step="Name a file that ends with .png, .pdf or .svg in a directory that exists.",
+        ) from None
+    err.print(f"drawn: {path}", markup=False, soft_wrap=True)

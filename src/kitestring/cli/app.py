@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kitestring import __version__
-from kitestring.cli import demo, describe, predict, session
+from kitestring.cli import catalogues, demo, describe, predict, session
 
 app = typer.Typer(
     name="kitestring",
@@ -23,6 +23,8 @@ app.command("demo")(demo.demo)
 app.command("describe")(describe.describe_command)
 app.command("predict")(predict.predict)
 app.command("run")(session.run)
+app.command("sources")(catalogues.sources)
+app.command("stations")(catalogues.stations)
 app.command("status")(session.status)
 session_app.command("new")(session.new)
 app.add_typer(session_app, name="session")

@@ -30,8 +30,7 @@ def describe_command(
     if plot is not None:
         from kitestring.plots.recordings import plot_statistics
 
-        plot_statistics(found).savefig(plot, dpi=120)
-        _show.err.print(f"drawn: {plot}")
+        _show.draw(plot_statistics(found), plot)
     if as_json:
         _show.print_json(found.to_dict())
         return

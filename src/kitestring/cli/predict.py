@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,7 +20,17 @@ def predict(
     ],
     start: Annotated[str, typer.Option(help="First epoch, UTC, such as 2026-01-01T16:00:00.")],
     step: Annotated[float, typer.Option(min=1e-3, help="Seconds between epochs.")] = 600.0,
-    number: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of epochs.")] = 7,
+    number: Annotated[
+        int | None,
+        typer.Option("-n", "--number", min=1, help="Number of epochs; 7 unless --stop is given."),
+    ] = None,
+    stop: Annotated[
+        str | None, typer.Option(help="Last epoch, UTC, in place of a number of epochs.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw elevations, Sun and Moon angles and rates to this file."),
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, all digits kept.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, all digits kept.")] = False,
 ) -> None:
@@ -27,7 +38,11 @@ def predict(
     from kitestring.cli import _show
     from kitestring.session.predictions import predict_for
 
-    found = predict_for(target, station, start, step, number)
+    found = predict_for(target, station, start, step, number, stop=stop)
+    if plot is not None:
+        from kitestring.plots.predictions import plot_predictions
+
+        _show.draw(plot_predictions(found), plot)
     if as_json:
         _show.print_json({"target": found.target, "columns": found.columns()})
         return

@@ -92,7 +92,9 @@ def read_visibilities(path: str | Path) -> Visibilities:
 
     place = str(path)
     if not Path(path).exists():
-        raise MissingDataError("there are no visibilities.", place=place)
+        raise MissingDataError(
+            "there are no visibilities.", place=place, next_step="Correlate the scan first."
+        )
     try:
         tree = xr.open_datatree(place, engine="zarr", consolidated=False)
         with tree:

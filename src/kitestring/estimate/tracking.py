@@ -421,6 +421,7 @@ def residuals_at(
     ramps: Sequence[UplinkRamps] = (),
     media: Sequence[Media] = (),
     stations: StationCatalogue | None = None,
+    directions: Mapping[str, Floats] | None = None,
 ) -> ResidualTable:
     """Compare observables with what they should be for given parameter values; nothing is fitted.
 
@@ -429,7 +430,7 @@ def residuals_at(
     predictor = Predictor(earth, target.trajectory(values), media)
     computed = np.concatenate(
         [
-            predict_observables(o, predictor, ramps, stations).value
+            predict_observables(o, predictor, ramps, stations, directions).value
             if o.good.any()
             else np.full(len(o), np.nan)
             for o in observables

@@ -311,12 +311,18 @@ class _Reader:
         told = "\n".join(segment.comments)
         pair = PAIR.search(told)
         value = segment.values(keyword)
+        name = f"{pair[1]} {keyword}" if pair else ""
+        flag = ""
         if keyword == "DOR" and self._dor_form(segment, told) == "ranges":
-            self._from_ranges(segment, path, value)
-            return
-        self._add(
-            segment, keyword, Kind.DELAY, path, value, pair=f"{pair[1]} {keyword}" if pair else ""
-        )
+            if self.range_rate is None:
+                self.notes.add(
+                    "DOR rows are differences of ranges: flagged unless range rates are known",
+                    segment.line,
+                )
+                flag = UNRESOLVED_RANGES
+            else:
+                value = self._from_ranges(segment, path, value)
+        self._add(segment, keyword, Kind.DELAY, path, value, flag, pair=name)
 
     def _dor_form(self, segment: Segment, told: str) -> DorForm:
         """Return what the DOR rows of a segment are."""
@@ -332,15 +338,12 @@ class _Reader:
             )
         return self.dor or "wavefront"
 
-    def _from_ranges(self, segment: Segment, path: SignalPath, value: Floats) -> None:
-        if self.range_rate is None:
-            self.notes.add("DOR rows are differences of ranges: flagged", segment.line)
-            self._add(segment, "DOR", Kind.DELAY, path, value, UNRESOLVED_RANGES)
-            return
+    def _from_ranges(self, segment: Segment, path: SignalPath, value: Floats) -> Floats:
+        """Return differences of ranges as delays of wavefronts."""
+        assert self.range_rate is not None  # the caller has seen to it
         self._add(segment, "DOR", Kind.DELAY, path, value)
         piece = self.pieces.pop()
-        rate = self.range_rate(self._observables([piece]))
-        self.pieces.append(replace(piece, value=from_ranges(value, rate)))
+        return from_ranges(value, self.range_rate(self._observables([piece])))
 
     def _add(
         self,

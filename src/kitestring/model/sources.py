@@ -188,6 +188,37 @@ def get_source(name: str) -> Source:
     raise UnknownNameError("source", name, catalogue.index)
 
 
+def search_sources(text: str) -> tuple[Source, ...]:
+    """Return the source of that name, or else all that have it as part of a name.
+
+    Parameters
+    ----------
+    text : str
+        See `get_source`, or part of such a name.
+
+    Raises
+    ------
+    UnknownNameError
+        Where it is no part of any name; the nearest are shown.
+
+    Examples
+    --------
+    >>> [source.name for source in search_sources("1741-0")]
+    ['1741-038']
+    """
+    try:
+        return (get_source(text),)
+    except UnknownNameError:
+        key = _key(text)
+        # designations hold digits of both coordinates: parts of them say nothing
+        found = tuple(
+            s for s in all_sources() if any(key in _key(n) for n in s.names if n != s.designation)
+        )
+        if not (key and found):
+            raise
+        return found
+
+
 def all_sources() -> tuple[Source, ...]:
     """Return all sources of the catalogue, in the order of right ascension."""
     return _catalogue().sources

@@ -99,6 +99,20 @@ class StationCatalogue:
             known = {n for s in self.stations for n in s.names}
             raise UnknownNameError("station", name, known) from None
 
+    def search(self, text: str) -> tuple[Station, ...]:
+        """Return the station of that name, or else all that have it as part of a name.
+
+        Raises
+        ------
+        UnknownNameError
+            Where it is no part of any name; the nearest are shown.
+        """
+        if text in self:
+            return (self.get(text),)
+        key = _key(text)
+        found = tuple(s for s in self if key and any(key in _key(n) for n in s.names))
+        return found or (self.get(text),)
+
     def extended(self, stations: Iterable[Station]) -> StationCatalogue:
         """Return a catalogue in which `stations` are added, or replace those of the same name."""
         added = tuple(stations)

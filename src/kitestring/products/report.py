@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -231,9 +232,14 @@ def _embed(picture: Picture, number: int, limit: int) -> Markup:
 def _save(figure: Figure, kind: str, dpi: float, metadata: dict[str, None]) -> bytes:
     buffer = io.BytesIO()
     # glyphs as paths: the page must not depend on the fonts of the reader
-    with mpl.rc_context(
-        {"svg.hashsalt": "kitestring", "svg.fonttype": "path", "savefig.bbox": "standard"}
+    with (
+        mpl.rc_context(
+            {"svg.hashsalt": "kitestring", "svg.fonttype": "path", "savefig.bbox": "standard"}
+        ),
+        warnings.catch_warnings(),
     ):
+        # names in scripts that the fonts at hand lack are drawn as boxes; the text has them
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
     return buffer.getvalue()
 

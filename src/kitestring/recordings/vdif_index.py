@@ -16,8 +16,8 @@ from kitestring.recordings.vdif_header import VdifHeader, frames_per_second, sec
 from kitestring.recordings.vdif_place import (
     Placed,
     choose_threads,
-    left_out,
     infer_frames_per_second,
+    left_out,
     place_frames,
 )
 from kitestring.recordings.vdif_scan import Bytes, FileScan, Runs, first_header, map_file, scan_file

@@ -55,7 +55,9 @@ def load(path: str | Path) -> Any:
             return _decode(json.loads(str(held[_TREE])), held)
     except FileNotFoundError:
         raise MissingDataError(
-            "a product of an earlier stage is missing.", place=str(file), next_step=_AGAIN
+            "a product of an earlier stage is missing.",
+            place=str(file),
+            next_step="Run the session without --only, or that stage first.",
         ) from None
     except (
         *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, ImportError),

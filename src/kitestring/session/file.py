@@ -72,7 +72,7 @@ class ChannelSection(_Section):
     """One recorded band; see `kitestring.recordings.types.Channel`."""
 
     name: str
-    sky_frequency: float
+    sky_frequency: Annotated[float, Field(ge=1e6)]
     sideband: Literal["upper", "lower"] = "upper"
     sample_rate: Positive
     complex: bool = False
@@ -174,6 +174,14 @@ class SourceSection(_Section):
     """Declination, degrees."""
 
 
+class EarthSection(_Section):
+    """How the Earth turns."""
+
+    orientation: str | None = None
+    """A finals2000A or C04 file of the IERS, in place of the installed one
+    (see `read_earth_orientation`)."""
+
+
 class TroposphereSection(_Section):
     """What is known of the stations' zenith delays beforehand."""
 
@@ -238,7 +246,7 @@ class TrackingSection(_Section):
     station: str | None = None
     transmitter: str | None = None
     turnaround: Positive | None = None
-    base_frequency: float | None = None
+    base_frequency: Annotated[float, Field(ge=1e6)] | None = None
     spacecraft: str | None = None
     """What the file calls the target, where that is not its name."""
     sigma: Positive | dict[str, Positive] | None = None
@@ -294,6 +302,7 @@ class Session(_Section):
     scan: list[ScanSection] = Field(default_factory=list)
     recording: list[RecordingSection] = Field(default_factory=list)
     clock: list[ClockSection] = Field(default_factory=list)
+    earth: EarthSection = EarthSection()
     troposphere: TroposphereSection = TroposphereSection()
     correlate: CorrelateSection = CorrelateSection()
     phase_cal: PhaseCalSection | None = None
@@ -306,6 +315,13 @@ class Session(_Section):
         scans = [s.name for s in self.scan]
         if len(set(scans)) != len(scans):
             raise ValueError("two scans have the same name")
+        files = [t.file for t in self.tracking]
+        if len(set(files)) != len(files):
+            raise ValueError("two [[tracking]] are of the same file: it would count twice")
+        if self.tracking and self.target is None:
+            raise ValueError("there is [[tracking]], but no [target]")
+        if not self.recording and not self.tracking:
+            raise ValueError("there is neither a [[recording]] nor a [[tracking]]: nothing to do")
         clocks = [c.station.casefold() for c in self.clock]
         if len(set(clocks)) != len(clocks):
             raise ValueError("two [[clock]] are of the same station")

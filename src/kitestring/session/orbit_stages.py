@@ -184,6 +184,7 @@ def _orbit(context: Context) -> Outcome:
             ramps=ramps,
             media=setting.media_of_estimate,
             stations=setting.catalogue,
+            directions=setting.source_directions,
         )
         for item in tracked
         if not item.use
@@ -203,7 +204,6 @@ def _orbit(context: Context) -> Outcome:
         orbit = _predicted(setting, target, values, solution, table)
         found = replace(found, orbit=orbit)
         outputs.append(ORBIT_OEM)
-        _write_oem(setting, orbit)
         middle = middle_of(setting)
         sky = plane_of_sky(orbit.covariance(middle), from_earth(orbit, middle, setting)[:3])
         summary = {f"sigmas at {middle.to('utc').iso(0)} UTC": str(sky)} | summary
@@ -212,6 +212,8 @@ def _orbit(context: Context) -> Outcome:
     save(context.path(SOLUTION), found)
     write_solution(context.path(SOLUTION_JSON), found.orbit or solution, **made_by(setting))
     write_residuals(context.path(RESIDUALS), table)
+    if found.orbit is not None:
+        _write_oem(setting, found.orbit)
     return Outcome(outputs, summary)
 
 
@@ -255,7 +257,7 @@ def _write_oem(setting: Setting, orbit: OrbitSolution) -> None:
     partial = path.with_name(f"{path.name}.part")
     start, stop = orbit.span
     length = float(stop.since(start))
-    comments = [f"{what}: {told}" for what, told in made_by(setting).items()]
+    comments = [_ascii(f"{what}: {told}") for what, told in made_by(setting).items()]
     points = _OEM_POINTS
     try:
         while points <= _OEM_MOST:
@@ -264,8 +266,8 @@ def _write_oem(setting: Setting, orbit: OrbitSolution) -> None:
                 orbit,
                 start.shifted(np.linspace(0.0, length, points)),
                 covariance=orbit.covariance,
-                object_name=orbit.name,
-                object_id=orbit.name,
+                object_name=_ascii(orbit.name),
+                object_id=_ascii(orbit.name),
                 comments=comments,
             )
             if _holds(partial, orbit):
@@ -280,6 +282,11 @@ def _write_oem(setting: Setting, orbit: OrbitSolution) -> None:
         place=ORBIT_OEM,
         next_step="Lower estimate.predict_days in session.toml and run again.",
     )
+
+
+def _ascii(text: str) -> str:
+    """Return text as a CCSDS message may hold it: other characters as question marks."""
+    return text.encode("ascii", "replace").decode("ascii")
 
 
 def _holds(path: Path, orbit: OrbitSolution) -> bool:

@@ -23,6 +23,8 @@ from kitestring.session.run import Context
 from kitestring.session.setting import Setting
 
 MOST_EPOCHS = 100_000
+FEW_EPOCHS = 7
+"""How many epochs are predicted where nobody says."""
 
 
 def find_target(name: str) -> tuple[str, Trajectory | NDArray[np.float64]]:
@@ -69,7 +71,13 @@ def find_target(name: str) -> tuple[str, Trajectory | NDArray[np.float64]]:
 
 
 def predict_for(
-    target: str, stations: Sequence[str], start: str, step: float, number: int
+    target: str,
+    stations: Sequence[str],
+    start: str,
+    step: float,
+    number: int | None = None,
+    *,
+    stop: str | None = None,
 ) -> PredictionTable:
     """Predict a target for stations and evenly spaced times.
 
@@ -83,25 +91,32 @@ def predict_for(
         First epoch, UTC, ISO 8601.
     step : float
         Seconds between epochs.
-    number : int
-        Number of epochs.
+    number : int, optional
+        Number of epochs; `FEW_EPOCHS` where there is no `stop` either.
+    stop : str, optional
+        Last epoch, UTC, in place of a number; predicted where a step ends there.
+
+    Raises
+    ------
+    ConfigurationError
+        Where number and stop are both given, stop is before start, or there
+        would be more than `MOST_EPOCHS` epochs.
+    UnknownNameError
+        For a target or a station that is not known.
+    SpanError
+        For epochs that the target's orbit or the Earth orientation does not cover.
     """
-    if not 1 <= number <= MOST_EPOCHS:
-        raise ConfigurationError(
-            f"{number} epochs cannot be predicted at once.",
-            next_step=f"Ask for 1 to {MOST_EPOCHS}.",
-        )
+    epochs = _epochs(start, step, number, stop)
     name, found = find_target(target)
     path = Path(target)
-    own = Setting(Context(path, read_session(path))).catalogue if path.is_dir() else None
-    catalogue = own or StationCatalogue.default()
-    epochs = Epoch.from_iso(start).shifted(step * np.arange(number))
+    own = Setting(Context(path, read_session(path))) if path.is_dir() else None
+    catalogue = own.catalogue if own else StationCatalogue.default()
     try:
         return predict_table(
             found,
             [catalogue.get(s) for s in stations],
             epochs,
-            EarthModel(),
+            own.earth if own else EarthModel(),
             name=name,
             media=(Troposphere(),),
         )
@@ -109,3 +124,33 @@ def predict_for(
         if own is not None:
             problem.next_step = "Raise estimate.predict_days in session.toml and run again."
         raise
+
+
+def _epochs(start: str, step: float, number: int | None, stop: str | None) -> Epoch:
+    """Return evenly spaced epochs, UTC, by their number or by the last."""
+    first = Epoch.from_iso(start)
+    if not (np.isfinite(step) and step > 0.0):
+        raise ConfigurationError(
+            f"a step of {step} s leads nowhere.", next_step="Give a positive number of seconds."
+        )
+    if stop is not None:
+        if number is not None:
+            raise ConfigurationError(
+                f"{number} epochs and a last one at {stop} were both asked for.",
+                next_step="Give a number or a stop, not both.",
+            )
+        length = float(Epoch.from_iso(stop).since(first))
+        if length < 0.0:
+            raise ConfigurationError(
+                f"the stop, {stop}, is before the start, {start}.", next_step="Give a later stop."
+            )
+        # a step that ends at the stop but for its last digits is meant to
+        number = int(length / step * (1.0 + 1e-12) + 1e-9) + 1
+    elif number is None:
+        number = FEW_EPOCHS
+    if not 1 <= number <= MOST_EPOCHS:
+        raise ConfigurationError(
+            f"{number} epochs cannot be predicted at once.",
+            next_step=f"Ask for 1 to {MOST_EPOCHS}.",
+        )
+    return first.shifted(step * np.arange(number))

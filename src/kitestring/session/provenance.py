@@ -86,6 +86,9 @@ def _earth_orientation(setting: Setting) -> str:
         return "given"
     measured = Epoch.from_mjd(float(table.measured_until)).iso(0)[:10]
     origin = table.origin
-    if table is EarthOrientationTable.default():
+    name = setting.session.earth.orientation
+    if name:
+        origin = _checked(setting, setting.context.path(name))
+    elif table is EarthOrientationTable.default():
         origin += f" of astropy-iers-data {version('astropy-iers-data')}"
     return f"{origin}, measured until {measured}"

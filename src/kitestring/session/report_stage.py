@@ -220,15 +220,17 @@ def _fringe_pictures(setting: Setting, detected: Sequence[FringeSolution]) -> li
 
 def _tones(setting: Setting) -> Section:
     phases, _ = load_tones(setting.context)
+    stations = list(dict.fromkeys(s for scan in phases for s in scan.stations))
     rows = []
     for scan in phases:
         frequency = scan.frequency(scan.epoch[:1])[:, 0]
         for k, name in enumerate(scan.tones):
-            density = 10 * np.log10(scan.density[:, k])
-            strength = (f"{d:.1f}" if np.isfinite(d) else "-" for d in density)
+            density = dict(zip(scan.stations, 10 * np.log10(scan.density[:, k]), strict=True))
+            seen = (density.get(station, np.nan) for station in stations)
+            strength = (f"{d:.1f}" if np.isfinite(d) else "-" for d in seen)
             rows.append((scan.scan, name, f"{frequency[k] / 1e6:.6f}", *strength))
     header = ("scan", "tone", "received at the geocentre (MHz)",
-              *(f"{s} (dBHz)" for s in phases[0].stations))  # fmt: skip
+              *(f"{s} (dBHz)" for s in stations))  # fmt: skip
     return Section(
         "Spacecraft tones",
         "The carrier and the DOR tones, stopped at each station with the delay model; phases are "

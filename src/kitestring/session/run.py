@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,12 @@ def _digests(context: Context, stages: Sequence[Stage]) -> dict[str, str]:
     return found
 
 
+def _folder(given: str | Path) -> Path:
+    """Return a session's directory, also where its file is named."""
+    path = Path(given)
+    return path.parent if path.is_file() else path
+
+
 def stages_of(session: Session) -> list[Stage]:
     """Return the stages that a session has, in order."""
     from kitestring.session.stages import STAGES
@@ -138,7 +145,8 @@ def stages_of(session: Session) -> list[Stage]:
 
 def session_status(directory: str | Path) -> list[StageStatus]:
     """Return where every stage of a session stands."""
-    context = Context(Path(directory), read_session(directory))
+    directory = _folder(directory)
+    context = Context(directory, read_session(directory))
     stages = stages_of(context.session)
     digests = _digests(context, stages)
     ledger = Ledger(directory)
@@ -186,8 +194,9 @@ def run_session(
     KitestringError
         Whatever a stage raises; the ledger then says that it failed.
     """
+    directory = _folder(directory)
     session = read_session(directory)
-    context = Context(Path(directory), session, progress, threads, again=again)
+    context = Context(directory, session, progress, threads, again=again)
     stages = stages_of(context.session)
     names = [stage.name for stage in stages]
     for name in only:
@@ -249,3 +258,9 @@ def input_files(context: Context, names: Sequence[str]) -> list[Path]:
 def file_stamps(context: Context, names: Sequence[str]) -> list[object]:
     """Return what tells whether input files have changed."""
     return [file_stamp(path) for path in input_files(context, names)]
+
+
+def orientation_inputs(context: Context) -> list[object]:
+    """Return what the Earth's orientation depends on: the session's file, or the installed one."""
+    name = context.session.earth.orientation
+    return file_stamps(context, [name]) if name else [version("astropy-iers-data")]

@@ -17,6 +17,7 @@ from kitestring.errors import MissingDataError, RecordingError, RecordingWarning
 from kitestring.formats.correlx import CorrelxSetup, read_correlx
 from kitestring.model.constants import C
 from kitestring.model.earth import EarthModel
+from kitestring.model.earth_orientation import read_earth_orientation
 from kitestring.model.geometry import uvw
 from kitestring.model.light_time import down_leg
 from kitestring.model.media import Troposphere
@@ -63,7 +64,10 @@ class Setting:
     @cached_property
     def earth(self) -> EarthModel:
         """Where stations are."""
-        return EarthModel()
+        name = self.session.earth.orientation
+        return EarthModel(
+            orientation=read_earth_orientation(self.context.path(name)) if name else None
+        )
 
     @cached_property
     def catalogue(self) -> StationCatalogue:

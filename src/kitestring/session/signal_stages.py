@@ -6,7 +6,6 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,14 @@ from kitestring.model.predict import elevation
 from kitestring.model.time import Epoch
 from kitestring.recordings.describe import Description, describe
 from kitestring.session.archive import load, save
-from kitestring.session.file import ScanSection, Session, SpacecraftSection
+from kitestring.session.file import (
+    RecordingSection,
+    ScanSection,
+    Session,
+    SpacecraftSection,
+)
 from kitestring.session.ledger import file_stamp
-from kitestring.session.run import Context, Outcome, Stage, file_stamps
+from kitestring.session.run import Context, Outcome, Stage, file_stamps, orientation_inputs
 from kitestring.session.setting import LATENESS, Setting
 from kitestring.tones.extract import extract_tones
 from kitestring.tones.phasecal import phase_cal
@@ -66,7 +70,7 @@ def steering_inputs(context: Context) -> list[object]:
     """Return what the delay models depend on."""
     session = context.session
     parts: list[object] = [session.target, session.source, session.clock, session.troposphere]
-    parts.append(version("astropy-iers-data"))  # the Earth orientation that it carries
+    parts += orientation_inputs(context)
     for name in filter(None, [session.stations]):
         parts += file_stamps(context, [name])
     if session.correlate.correlx:
@@ -95,7 +99,8 @@ def _describe(context: Context) -> Outcome:
         found.append(one)
         if one.survey.start is not None and one.survey.stop is not None:
             setting.check_time(section, one.survey.start, one.survey.stop)
-        for text in _faults(one, setting.scan_of(section)):
+        told = [_other_station(one, section, setting), *_faults(one, setting.scan_of(section))]
+        for text in filter(None, told):
             warned += 1
             warnings.warn(f"{one.paths[0]}: {text}", RecordingWarning, stacklevel=2)
     save(context.path(DESCRIPTIONS), tuple(found))
@@ -106,6 +111,20 @@ def _describe(context: Context) -> Outcome:
         "missing frames": sum(d.survey.counts.missing for d in found),
     }
     return Outcome([DESCRIPTIONS], summary)
+
+
+def _other_station(description: Description, section: RecordingSection, setting: Setting) -> str:
+    """Return a warning where the header names a station, and not the session's."""
+    code = description.survey.station
+    if setting.correlx is not None or code not in setting.catalogue:
+        return ""
+    found, wanted = setting.catalogue.get(code), setting.catalogue.get(section.station)
+    if found.name == wanted.name:
+        return ""
+    return (
+        f"its header says {code} ({found.name}), the session says {section.station} "
+        f"({wanted.name}): check that files are not swapped."
+    )
 
 
 def _faults(description: Description, scan: ScanSection) -> list[str]:
@@ -265,12 +284,12 @@ def _tones(context: Context) -> Outcome:
         phases.append(found)
         solutions.append(fit_tones(found))
     save(context.path(TONES), (tuple(phases), tuple(solutions)))
-    density = np.array([p.density for p in phases])
-    names = phases[0].tones
-    summary = {
-        f"{name} dBHz": round(float(10 * np.log10(np.nanmean(density[:, :, i]))), 1)
-        for i, name in enumerate(names)
-    }
+    # scans may have different stations
+    density = np.concatenate([p.density for p in phases])
+    summary = {}
+    for i, name in enumerate(phases[0].tones):
+        seen = density[np.isfinite(density[:, i]), i]
+        summary[f"{name} dBHz"] = round(float(10 * np.log10(seen.mean())), 1) if len(seen) else None
     return Outcome([TONES], summary)
 
 
@@ -352,7 +371,9 @@ def _delta_dor(context: Context) -> Outcome:
     _, solutions = load_tones(context)
     quasar = reference_quasar(setting)
     models = {s.name: setting.delay_model(s, quasar) for s in setting.target_scans}
-    rates = [c.sigma_rate for c in session.clock] or [1e-10]
+    stated = {setting.catalogue.get(c.station).name: c.sigma_rate for c in session.clock}
+    names = {setting.station_name(r.station) for r in session.recording}
+    rates = [stated.get(name, APriori.clock_rate) for name in names]
     known = APriori(
         delay=max(setting.delay_uncertainty(s.span[0]) for s in setting.target_scans),
         clock_rate=float(np.sqrt(2.0) * max(rates)),  # of a station less the reference

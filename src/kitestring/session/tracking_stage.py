@@ -19,7 +19,7 @@ from kitestring.errors import (
 from kitestring.estimate.lander import LanderTarget
 from kitestring.estimate.ramps import merge_ramps, oscillator_of, ramps_of
 from kitestring.formats.fdets import read_fdets
-from kitestring.formats.tdm import read_tdm
+from kitestring.formats.tdm import UNRESOLVED_RANGES, read_tdm
 from kitestring.model.light_time import down_leg
 from kitestring.model.observable import Kind
 from kitestring.model.time import Epoch
@@ -27,7 +27,7 @@ from kitestring.observables.editing import flag_low_elevation, flag_near_sun, fl
 from kitestring.observables.types import Observables, TrackingData, UplinkRamps
 from kitestring.session.archive import load, save
 from kitestring.session.file import LanderSection, TrackingSection
-from kitestring.session.run import Context, Outcome, Stage, file_stamps
+from kitestring.session.run import Context, Outcome, Stage, file_stamps, orientation_inputs
 from kitestring.session.setting import Setting
 from kitestring.session.signal_stages import PRODUCTS
 
@@ -125,7 +125,8 @@ def _read(context: Context, section: TrackingSection, target: str) -> TrackingDa
 
 def _as_wavefronts(setting: Setting, section: TrackingSection, data: TrackingData) -> TrackingData:
     """Return the data with differences of ranges turned into delays of wavefronts."""
-    if section.format != "tdm" or section.dor != "ranges":
+    ranges = any(np.any(o.flag == UNRESOLVED_RANGES) for o in data.observables)
+    if section.format != "tdm" or not ranges:
         return data
     motion = a_priori_target(setting)
     trajectory = motion.trajectory(motion.values)
@@ -142,7 +143,10 @@ def _as_wavefronts(setting: Setting, section: TrackingSection, data: TrackingDat
         )
         return np.asarray((late - early) / (2.0 * _STEP))
 
-    return read_tdm(setting.context.path(section.file), dor="ranges", range_rate=range_rate)
+    path = setting.context.path(section.file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FormatWarning)  # told when it was read first
+        return read_tdm(path, dor=section.dor, range_rate=range_rate)
 
 
 def _check_one_kind(section: TrackingSection, data: TrackingData) -> None:
@@ -275,7 +279,9 @@ def _inputs(context: Context) -> list[object]:
         session.target,
         session.tracking,
         session.estimate,
+        *orientation_inputs(context),  # it decides what was seen too low
         *file_stamps(context, [t.file for t in session.tracking]),
+        *file_stamps(context, [session.stations] if session.stations else []),
     ]
 
 

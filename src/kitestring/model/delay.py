@@ -3,25 +3,36 @@
 tau = t2 - t1, the arrival at station 2 minus the arrival at station 1, in TT as
 kept on the geoid, referred to t1. Vacuum, gravitational delay included; the
 antennas' axis offsets, the troposphere and the clocks are added by name
-elsewhere.
+elsewhere. `near_field` and `far_field` take stations by their GCRS states, for
+comparison with other programs; the rest of the package has them by name.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kitestring.errors import ConfigurationError
 from kitestring.model.constants import EARTH_RADIUS, GM, C
-from kitestring.model.earth import StationState
+from kitestring.model.earth import EarthModel, StationState
+from kitestring.model.earth_orientation import EarthOrientation
 from kitestring.model.ephemeris import Ephemeris
-from kitestring.model.light_time import SHAPIRO_BODIES, down_leg, path_delay
+from kitestring.model.light_time import SHAPIRO_BODIES, Leg, down_leg, path_delay
+from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
 
 Floats = NDArray[np.float64]
+Motion = tuple[Floats, Floats]
+"""Position and velocity of a station, GCRS, each of shape (n, 3), m and m/s."""
 
 _ITERATIONS = 5  # each gains a factor 1e4: the last one moves nothing
+_NEAR = 2.0  # s of light time: so long the Earth's path is a parabola to 2 nm
+_RATE_STEP = 2.0  # s; the difference of fourth order errs by 1e-20 far away, 1e-7 of it at 1,000 km
+_RATE_WEIGHTS = ((-2, 1.0 / 12.0), (-1, -2.0 / 3.0), (1, 2.0 / 3.0), (2, -1.0 / 12.0))
+_TAYLOR = 5  # terms of a station's circle over 4 s: the next is 1e-12 m
 
 
 @dataclass(frozen=True)
@@ -115,9 +126,9 @@ def near_field_delay(
     leg = down_leg(state1, trajectory, ephemeris)
     x1 = state1.barycentric
     target = leg.spacecraft[..., :3]
-    to_target1 = target - x1
+    earth_acceleration = _acceleration(state1, ephemeris)
+    to_target1 = _to_target(leg, trajectory, earth_acceleration)
     rho1 = np.linalg.norm(to_target1, axis=-1)
-    earth_acceleration = _towards_sun(state1, ephemeris)
     velocity = state1.earth[..., 3:]
     shapiro1 = path_delay(ephemeris, state1.tdb, x1, target, state1.earth[..., :3])
     delay = np.zeros_like(rho1)
@@ -144,17 +155,307 @@ def near_field_delay(
             shapiro_difference = np.zeros_like(rho1)
         coordinate = difference / C + shapiro_difference
         # TDB-TT moves with the geocentre's clock, and differs between the stations
-        topocentric = _dot(velocity, position2 - state1.position) / C**2
+        faster = _dot(earth_acceleration * dt, position2)
+        topocentric = (_dot(velocity, position2 - state1.position) + faster) / C**2
         delay = coordinate - topocentric - state1.tdb_rate * delay
     rho2 = np.linalg.norm(to_target2, axis=-1)
     return Delay(delay, leg.direction, to_target2 / rho2[..., None])
 
 
-def _towards_sun(state: StationState, ephemeris: Ephemeris) -> Floats:
-    """Return the acceleration of the Earth by the Sun, m/s^2."""
-    r = state.earth[..., :3] - ephemeris.barycentric("SUN", state.tdb)[..., :3]
-    return np.asarray(-GM["SUN"] * r / np.linalg.norm(r, axis=-1, keepdims=True) ** 3)
+def _to_target(leg: Leg, trajectory: Trajectory, earth_acceleration: Floats) -> Floats:
+    """Return the vector from a station to the target at the target's event, m.
+
+    Two positions relative to the SSB are good to 0.03 mm each. Beyond the Moon
+    a baseline does not feel that; at 1,000 km it is 0.1 ps. Of a target that
+    is given relative to the Earth no such position is formed.
+    """
+    state = leg.station
+    plain = leg.spacecraft[..., :3] - state.barycentric
+    near = leg.light_time < _NEAR
+    if trajectory.center.upper() != "EARTH" or not np.any(near):
+        return np.asarray(plain)
+    t = -leg.light_time[..., None]
+    earth_moved = state.earth[..., 3:] * t + 0.5 * earth_acceleration * t**2
+    place = trajectory.state(leg.spacecraft_epoch)[..., :3]
+    fine = place + earth_moved - state.barycentric_vector(state.position)
+    return np.where(near[..., None], fine, plain)
+
+
+def _acceleration(state: StationState, ephemeris: Ephemeris) -> Floats:
+    """Return the acceleration of the Earth by Sun and Moon, m/s^2."""
+    total = np.zeros_like(state.position)
+    for name in ("SUN", "MOON"):
+        r = state.earth[..., :3] - ephemeris.barycentric(name, state.tdb)[..., :3]
+        total -= GM[name] * r / np.linalg.norm(r, axis=-1, keepdims=True) ** 3
+    return total
 
 
 def _dot(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.sum(a * b, axis=-1))
+
+
+@dataclass(frozen=True)
+class DelayPartials:
+    """How a delay moves with what it depends on; each of shape (n, 3), s/m.
+
+    Attributes
+    ----------
+    target : ndarray
+        d(delay)/d(target's position at its event), BCRS; the trajectory is
+        moved as a whole. Zero at infinity.
+    station1, station2 : ndarray
+        d(delay)/d(GCRS position) of the stations.
+    """
+
+    target: Floats
+    station1: Floats
+    station2: Floats
+
+
+def delay_partials(
+    state1: StationState,
+    state2: StationState,
+    found: Delay,
+    target_velocity: Floats | None = None,
+) -> DelayPartials:
+    """Return the partial derivatives of a delay, good to 1e-7 but for the gravitational delay's.
+
+    With u the directions, V the Earth's velocity and w that of station 2, a
+    change of its position q moves the delay by g . q / (1 - g . w),
+    g = -u2 / (c + u2 . V) - V / c^2 (the second term is its clock's).
+
+    Parameters
+    ----------
+    state1, state2 : StationState, shape (n,)
+        As given to `near_field_delay` or `far_field_delay`.
+    found : Delay
+        What that returned.
+    target_velocity : ndarray, shape (n, 3), optional
+        Of a target at finite distance at its event, BCRS, m/s.
+    """
+    u1, u2 = found.direction1, found.direction2
+    v, w = state1.earth[..., 3:], state2.velocity
+    slowed = C + _dot(u2, v)[..., None]
+    g = -u2 / slowed - v / C**2
+    loop = (1.0 - _dot(g, w))[..., None]
+    apart = u2 - u1
+    across = np.zeros_like(u1)
+    if target_velocity is not None:
+        # a moved target is met at another time, when it is elsewhere
+        late = u1 / (C + _dot(u1, target_velocity))[..., None]
+        across = apart - _dot(apart, target_velocity)[..., None] * late
+    target = across / slowed / loop
+    return DelayPartials(target, -g / loop - target, g / loop)
+
+
+def direction_partial(state1: StationState, state2: StationState, found: Delay) -> Floats:
+    """Return d(far-field delay)/d(direction), shape (n, 3), s: that of TN36 eq. 11.9.
+
+    The direction moves on the unit sphere: dot it with d(direction)/d(right
+    ascension or declination). The gravitational delay's own is left out (1e-8
+    of it away from the Sun).
+
+    Parameters
+    ----------
+    state1, state2 : StationState, shape (n,)
+        As given to `far_field_delay`.
+    found : Delay
+        What that returned.
+    """
+    b = state2.position - state1.position
+    v, w = state1.earth[..., 3:], state2.velocity
+    less = 2.0 * state1.solar_potential + 0.5 * _dot(v, v) + _dot(v, w)
+    vacuum = -b / C * (1.0 - less / C**2)[..., None] - v * (_dot(v, b) / (2 * C**3))[..., None]
+    slowed = 1.0 + _dot(found.direction1, v + w) / C
+    return np.asarray((vacuum - found.delay[..., None] * (v + w) / C) / slowed[..., None])
+
+
+# -- stations by their GCRS states -------------------------------------------
+
+
+class _Unturned:
+    """No Earth orientation: the geocentre and the spin axis do without."""
+
+    def at(self, epoch: Epoch) -> EarthOrientation:
+        zero = np.zeros(epoch.shape)
+        return EarthOrientation(zero, zero, zero, zero, zero)
+
+
+def near_field(
+    t1: Epoch,
+    station1: Motion,
+    station2: Motion,
+    target: Trajectory,
+    ephemeris: Ephemeris | None = None,
+) -> tuple[Floats, Floats]:
+    """Return the delay of a target at finite distance and its rate; no Earth orientation.
+
+    Vacuum delay, gravitation included, without axis offsets and media. Around
+    t1 the stations go on from their positions and velocities round the Earth's
+    axis; the target is asked for up to 4 s before and after the signal leaves it.
+
+    Parameters
+    ----------
+    t1 : Epoch, shape (n,)
+        Arrivals at station 1, TT (other scales are converted).
+    station1, station2 : (ndarray, ndarray)
+        Positions and velocities, GCRS at t1, each of shape (n, 3), m and m/s.
+        A position of zero is the geocentre.
+    target : Trajectory
+        The target.
+    ephemeris : Ephemeris, optional
+        Sun, Moon and planets; the package's DE440 by default.
+
+    Returns
+    -------
+    delay : ndarray, shape (n,)
+        t2 - t1, TT, s.
+    rate : ndarray, shape (n,)
+        d(delay)/d(t1), s/s.
+
+    Raises
+    ------
+    ConfigurationError
+        For shapes that do not fit or numbers that are not finite.
+    SpanError
+        For epochs outside the trajectory or the ephemeris.
+
+    Examples
+    --------
+    >>> from kitestring.model.trajectory import FixedOnBody
+    >>> lander = FixedOnBody("INSIGHT", "MARS", [-2417.6e3, 2365.8e3, 266.0e3])
+    >>> t1 = Epoch.from_iso(["2020-05-29T08:00:00"], "tt")
+    >>> geocentre = np.zeros((1, 3)), np.zeros((1, 3))
+    >>> station = np.array([[4.0e6, 0.0, 4.9e6]]), np.array([[0.0, 291.7, 0.0]])
+    >>> delay, rate = near_field(t1, geocentre, station, lander)
+    >>> f"{delay[0] * 1e3:.3f} ms, {rate[0] * 1e9:.1f} ns/s"
+    '-9.821 ms, 278.7 ns/s'
+    """
+    known = ephemeris or Ephemeris.default()
+
+    def delay(state1: StationState, state2: StationState) -> Floats:
+        return near_field_delay(state1, state2, target, known).delay
+
+    return _delay_and_rate(t1, station1, station2, known, delay)
+
+
+def far_field(
+    t1: Epoch,
+    station1: Motion,
+    station2: Motion,
+    direction: Floats,
+    ephemeris: Ephemeris | None = None,
+) -> tuple[Floats, Floats]:
+    """Return the delay of a source at infinity and its rate; no Earth orientation.
+
+    Parameters
+    ----------
+    t1, station1, station2, ephemeris
+        As in `near_field`.
+    direction : ndarray, shape (3,) or (n, 3)
+        Unit vector to the source, BCRS.
+
+    Returns
+    -------
+    delay, rate : ndarray, shape (n,)
+        As from `near_field`.
+
+    Raises
+    ------
+    ConfigurationError
+        For shapes that do not fit, numbers that are not finite or a direction
+        that is not of length 1.
+    SpanError
+        For epochs outside the ephemeris.
+    """
+    known = ephemeris or Ephemeris.default()
+    towards = np.asarray(direction, dtype=np.float64)
+    if towards.shape not in ((3,), (*t1.shape, 3)) or not np.allclose(_dot(towards, towards), 1.0):
+        raise ConfigurationError(
+            f"directions of shape {towards.shape} are no unit vectors to a source.",
+            next_step="Give one of shape (3,), or one for each epoch, of length 1.",
+        )
+
+    def delay(state1: StationState, state2: StationState) -> Floats:
+        # the same sources at t1 and at each step before and after it
+        times = len(state1.tt) // len(t1)
+        repeated = towards if towards.ndim == 1 else np.tile(towards, (times, 1))
+        return far_field_delay(state1, state2, repeated, known).delay
+
+    return _delay_and_rate(t1, station1, station2, known, delay)
+
+
+def _delay_and_rate(
+    t1: Epoch,
+    station1: Motion,
+    station2: Motion,
+    ephemeris: Ephemeris,
+    delay: Callable[[StationState, StationState], Floats],
+) -> tuple[Floats, Floats]:
+    """Return a delay at t1 and the difference of those around it."""
+    steps = np.array([0, *(step for step, _ in _RATE_WEIGHTS)]) * _RATE_STEP
+    epochs = Epoch.concatenate([t1.to("tt").shifted(step) for step in steps])
+    centre = EarthModel(ephemeris, _Unturned(), displacements=()).station_state(None, epochs)
+    states = [
+        gcrs_state(centre, *_moved(motion, centre.spin, t1, steps, name), ephemeris, name)
+        for name, motion in (("station 1", station1), ("station 2", station2))
+    ]
+    value = delay(*states).reshape(len(steps), -1)
+    weights = np.array([weight for _, weight in _RATE_WEIGHTS])
+    # of the differences, so that a long delay costs no digits
+    return value[0], weights @ (value[1:] - value[0]) / _RATE_STEP
+
+
+def gcrs_state(
+    centre: StationState, position: Floats, velocity: Floats, ephemeris: Ephemeris, name: str
+) -> StationState:
+    """Return the state of a station of which position and velocity in GCRS are known.
+
+    Parameters
+    ----------
+    centre : StationState, shape (n,)
+        The geocentre at the readings of the station's clock.
+    position, velocity : ndarray, shape (n, 3)
+        GCRS at these readings, m and m/s.
+    ephemeris : Ephemeris
+        For where the Earth is then.
+    name : str
+        Of the station.
+    """
+    topocentric = _dot(centre.earth[..., 3:], position) / C**2
+    tdb = centre.tdb.shifted(topocentric)
+    return replace(
+        centre,
+        name=name,
+        tdb=tdb,
+        tdb_minus_tt=centre.tdb_minus_tt + topocentric,
+        position=position,
+        velocity=velocity,
+        earth=ephemeris.barycentric("EARTH", tdb),
+    )
+
+
+def _moved(motion: Motion, spin: Floats, t1: Epoch, steps: Floats, name: str) -> Motion:
+    """Return positions and velocities at all steps, shape (steps * n, 3)."""
+    shape = (*t1.shape, 3)
+    given = [np.asarray(part, dtype=np.float64) for part in motion]
+    if len(given) != 2 or len(shape) != 2 or any(part.shape != shape for part in given):
+        raise ConfigurationError(
+            f"{name} has parts of shape {', '.join(str(part.shape) for part in given)}; "
+            f"the epochs have {t1.shape}.",
+            next_step="Give n epochs, and position and velocity of shape (n, 3) each.",
+        )
+    if not all(np.all(np.isfinite(part)) for part in given):
+        raise ConfigurationError(
+            f"a position or velocity of {name} is not finite.", next_step="Leave such rows out."
+        )
+    elapsed = np.repeat(steps, len(t1))[:, None]
+    term = np.tile(given[1], (len(steps), 1))
+    position, velocity = np.tile(given[0], (len(steps), 1)), np.zeros_like(term)
+    factor = np.ones_like(elapsed)
+    for order in range(1, _TAYLOR + 1):
+        velocity = velocity + factor * term
+        factor = factor * elapsed / order
+        position = position + factor * term
+        term = np.cross(spin, term)
+    return position, velocity

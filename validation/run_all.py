@@ -31,7 +31,12 @@ INSIGHT = "insight/nsyt_maro_2018_331_2020_366.tdm"
 # not listed need no data.
 ARGUMENTS: dict[str, Sequence[str]] = {
     "vgos_voltages": ("/vgos-voltages",),
-    "delay_vs_calc11": ("/ivs-r41102",),
+    "delay_vs_calc11": (
+        "/ivs-r41102",
+        "--tides-from-file",
+        "--ocean-loading",
+        "/catalogs/TPXO.7.2.ocean_loading_cmc_off.gz",
+    ),
     "insight_lander": (f"/{INSIGHT}", "--fdets", "/insight/ED045C"),
     "tianwen1_arc": ("/tianwen1/tm_20200801.txt",),
 }

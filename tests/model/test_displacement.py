@@ -14,7 +14,7 @@ from kitestring.model.constants import C
 from kitestring.model.displacement import mean_pole, pole_tide, solid_earth_tide
 from kitestring.model.earth import EarthModel
 from kitestring.model.earth_orientation import EarthOrientation
-from kitestring.model.stations import enu_matrix, get_station
+from kitestring.model.stations import Station, enu_matrix, get_station
 from kitestring.model.time import Epoch
 
 MICROMETRE = 1e-6
@@ -47,13 +47,13 @@ def with_precession_twice(epoch: Epoch) -> tuple[np.ndarray, np.ndarray]:
     It adds the precession in longitude to a mean longitude of the Moon that is
     counted from the equinox of date already, so that K1 runs on GMST + pi + p.
     """
-    tau, slow = _doodson(epoch)
+    tau, slow = doodson_arguments(epoch)
     slow = slow.copy()
     slow[..., 0] += np.radians(1.396971278) * epoch.to("tt").centuries()
     return tau, slow
 
 
-_doodson = displacement._doodson
+doodson_arguments = displacement.doodson_arguments
 
 
 class TestSolidTide:
@@ -67,7 +67,7 @@ class TestSolidTide:
     def test_iers_cases_with_their_arguments(
         self, monkeypatch, epoch, station, sun, moon, expected
     ) -> None:
-        monkeypatch.setattr(displacement, "_doodson", with_precession_twice)
+        monkeypatch.setattr(displacement, "doodson_arguments", with_precession_twice)
         found = solid_earth_tide(station, Epoch.from_iso(epoch), sun, moon)
         # what is left are mass ratios of DE440 and newer mean longitudes
         np.testing.assert_allclose(found, expected, rtol=0, atol=0.2 * MICROMETRE)
@@ -98,9 +98,9 @@ class TestSolidTide:
         epochs = Epoch.from_iso("2020-03-09T00:00:00").shifted(1800.0 * np.arange(len(up)))
         model = EarthModel(displacements=["solid_tide"])
         angles = np.radians([longitude, latitude])
-        place = np.broadcast_to(erfa.gd2gc(2, *angles, 0.0), (len(up), 3))
+        station = Station("HERE", erfa.gd2gc(2, *angles, 0.0))
         rotation, eop = model.rotation(epochs)
-        moved = model.displacement(place, epochs, rotation, eop) @ enu_matrix(*angles).T
+        moved = model.displacement(station, epochs, rotation, eop) @ enu_matrix(*angles).T
         assert np.ptp(up) > 0.3  # a spring tide is in it
         off = moved - np.stack([east, north, up], axis=-1)
         assert np.abs(off).max() < 1.0 * MILLIMETRE
@@ -171,8 +171,8 @@ def test_calc_corrections(data_dir: Path, effect: str, file: str, limit: float) 
     eop = EarthOrientation(pole[:, 0], pole[:, 1], eop.ut1_minus_tai, eop.dx, eop.dy)
     moved = {}
     for name in set(_names(_variable(session / "Apriori/Station.nc", "AprioriStationList"))):
-        place = np.broadcast_to(get_station(name).position, (len(epochs), 3))
-        moved[name] = rotation.position(model.displacement(place, epochs, rotation, eop))
+        station = get_station(name)
+        moved[name] = rotation.position(model.displacement(station, epochs, rotation, eop))
     catalogue = _names(_variable(session / "Apriori/Source.nc", "AprioriSourceList"))
     angles = _variable(session / "Apriori/Source.nc", "AprioriSource2000RaDec")
     angles = dict(zip(catalogue, angles, strict=True))

@@ -179,7 +179,7 @@ def _step1(station: _Geocentric, body: Floats, mass_ratio: float) -> Floats:
 
 def _step2(station: _Geocentric, epoch: Epoch) -> Floats:
     """Return the corrections for frequency dependence (TN36 eq. 7.12, 7.13)."""
-    tau, slow = _doodson(epoch)
+    tau, slow = doodson_arguments(epoch)
     diurnal = np.exp(1j * (tau[..., None] + slow @ _DIURNAL[:, :5].T))
     amplitude = 1e-3 * (_DIURNAL[:, [5, 7]] + 1j * _DIURNAL[:, [6, 8]])
     # in phase goes with the sine of theta + longitude, out of phase with the cosine
@@ -198,8 +198,27 @@ def _step2(station: _Geocentric, epoch: Epoch) -> Floats:
     return station.vector(up, east, north)
 
 
-def _doodson(epoch: Epoch) -> tuple[Floats, Floats]:
-    """Return tau, shape (...), and s, h, p, N', ps, shape (..., 5), rad (TN36 eq. 5.43, 5.44)."""
+DOODSON_SPEEDS = np.radians(
+    [347.80925061, 13.17639673, 0.98564734, 0.11140408, 0.05295392, 0.00004707]
+)
+"""Speeds of tau, s, h, p, N', ps at J2000, rad/day; a century changes them by 1e-7 of that."""
+
+
+def doodson_arguments(epoch: Epoch) -> tuple[Floats, Floats]:
+    """Return Doodson's arguments (TN36 eq. 5.43, 5.44).
+
+    Parameters
+    ----------
+    epoch : Epoch, shape (...)
+        Any scale. UT1 is taken as UTC.
+
+    Returns
+    -------
+    tau : ndarray, shape (...)
+        Mean lunar time, rad.
+    slow : ndarray, shape (..., 5)
+        s, h, p, N', ps, rad.
+    """
     tt = epoch.to("tt")
     t = tt.centuries()
     node, f = erfa.faom03(t), erfa.faf03(t)

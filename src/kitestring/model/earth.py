@@ -8,7 +8,7 @@ the Earth's velocity (IERS TN36 section 11.2.2; DESIGN: near field).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -20,12 +20,14 @@ from kitestring.model.displacement import pole_tide, solid_earth_tide
 from kitestring.model.earth_orientation import EarthOrientation, EarthOrientationTable
 from kitestring.model.ephemeris import Ephemeris
 from kitestring.model.frames import EarthRotation, earth_rotation
+from kitestring.model.ocean_loading import OceanLoadingTable
 from kitestring.model.stations import Station, station_position
+from kitestring.model.subdaily import SUBDAILY, subdaily
 from kitestring.model.time import Epoch, tdb_minus_tt
 
 Floats = NDArray[np.float64]
 
-DISPLACEMENTS = ("solid_tide", "pole_tide")
+DISPLACEMENTS = ("solid_tide", "pole_tide", "ocean_loading")
 GEOCENTRE = "geocentre"
 
 
@@ -97,6 +99,15 @@ class StationState:
         return np.cross(self.spin, self.velocity)
 
 
+def _check_names(kind: str, names: Sequence[str], known: Sequence[str]) -> None:
+    unknown = set(names) - set(known)
+    if unknown:
+        raise ConfigurationError(
+            f"there is no {kind} {sorted(unknown)[0]!r}.",
+            next_step=f"Known are: {', '.join(known)}.",
+        )
+
+
 class EarthModel:
     """Turns station names and epochs into states.
 
@@ -106,39 +117,70 @@ class EarthModel:
         The package's DE440 by default.
     orientation : OrientationSource, optional
         The installed IERS table by default.
-    displacements : sequence of str
-        Which displacements move a station: any of `DISPLACEMENTS`.
+    displacements : sequence of str, optional
+        Which displacements move a station: any of `DISPLACEMENTS`. By default all
+        that there are data for: ocean loading only with a table of it.
     mean_pole : {"secular", "iers2010"}
         Reference of the pole tide (7 ps apart).
+    subdaily : sequence of str
+        Which polar motion and UT1 within a day are added to the table: any of
+        `SUBDAILY` (25 and 2 ps).
+    ocean_loading : OceanLoadingTable, optional
+        Coefficients of every station that is asked for, such as
+        `kitestring.formats.blq.read_blq` returns.
+
+    Raises
+    ------
+    ConfigurationError
+        For a displacement or an effect that does not exist, or ocean loading
+        without a table.
     """
 
     def __init__(
         self,
         ephemeris: Ephemeris | None = None,
         orientation: OrientationSource | None = None,
-        displacements: Sequence[str] = DISPLACEMENTS,
+        displacements: Sequence[str] | None = None,
         mean_pole: str = "secular",
+        subdaily: Sequence[str] = SUBDAILY,
+        ocean_loading: OceanLoadingTable | None = None,
     ) -> None:
-        unknown = set(displacements) - set(DISPLACEMENTS)
-        if unknown:
+        if displacements is None:
+            known = DISPLACEMENTS
+            displacements = [d for d in known if d != "ocean_loading" or ocean_loading is not None]
+        _check_names("displacement", displacements, DISPLACEMENTS)
+        _check_names("subdaily effect", subdaily, SUBDAILY)
+        if "ocean_loading" in displacements and ocean_loading is None:
             raise ConfigurationError(
-                f"there is no displacement {sorted(unknown)[0]!r}.",
-                next_step=f"Known are: {', '.join(DISPLACEMENTS)}.",
+                "ocean loading has no coefficients.",
+                next_step="Give ocean_loading=read_blq(file).",
             )
         self.ephemeris = ephemeris or Ephemeris.default()
         self.orientation = orientation or EarthOrientationTable.default()
         self.displacements = tuple(displacements)
         self.mean_pole = mean_pole
+        self.subdaily = tuple(subdaily)
+        self.ocean_loading = ocean_loading
 
     def rotation(self, epoch: Epoch) -> tuple[EarthRotation, EarthOrientation]:
-        """Return the Earth's rotation and the orientation parameters it came from."""
+        """Return the Earth's rotation and the orientation parameters of the table.
+
+        The rotation holds the subdaily effects, the parameters do not: the pole
+        tide is meant for the slow pole (TN36 section 7.1.4).
+        """
         eop = self.orientation.at(epoch)
-        return earth_rotation(epoch, eop), eop
+        if not self.subdaily:
+            return earth_rotation(epoch, eop), eop
+        fast = sum(subdaily(effect, epoch) for effect in self.subdaily)
+        xp, yp, ut1 = np.moveaxis(np.asarray(fast), -1, 0)
+        whole = replace(eop, xp=eop.xp + xp, yp=eop.yp + yp, ut1_minus_tai=eop.ut1_minus_tai + ut1)
+        return earth_rotation(epoch, whole), eop
 
     def displacement(
-        self, itrf: Floats, epoch: Epoch, rotation: EarthRotation, eop: EarthOrientation
+        self, station: Station, epoch: Epoch, rotation: EarthRotation, eop: EarthOrientation
     ) -> Floats:
         """Return how far a station is from its regularised position, ITRF, m, shape (n, 3)."""
+        itrf = station_position(station, epoch)
         moved = np.zeros_like(itrf)
         if "solid_tide" in self.displacements:
             tdb = epoch.to("tdb")
@@ -147,6 +189,8 @@ class EarthModel:
             moved += solid_earth_tide(itrf, epoch, sun, moon)
         if "pole_tide" in self.displacements:
             moved += pole_tide(itrf, epoch, eop.xp, eop.yp, mean_pole=self.mean_pole)
+        if "ocean_loading" in self.displacements and self.ocean_loading is not None:
+            moved += self.ocean_loading.displacement(station, epoch)
         return moved
 
     def station_state(self, station: Station | None, epoch: Epoch) -> StationState:
@@ -166,7 +210,7 @@ class EarthModel:
             vertical = np.zeros((*tt.shape, 3))
         else:
             itrf = station_position(station, tt)
-            itrf = itrf + self.displacement(itrf, tt, rotation, eop)
+            itrf = itrf + self.displacement(station, tt, rotation, eop)
             position = rotation.position(itrf)
             vertical = rotation.position(np.broadcast_to(station.vertical, itrf.shape))
         geocentric = tdb_minus_tt(tt)

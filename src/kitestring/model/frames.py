@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import erfa
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
+from kitestring.model._blocks import BlockSpline
 from kitestring.model.constants import EARTH_ROTATION_RATE
 from kitestring.model.earth_orientation import EarthOrientation
 from kitestring.model.time import DAY, Epoch
@@ -17,9 +16,6 @@ from kitestring.model.time import DAY, Epoch
 Floats = NDArray[np.float64]
 
 _NODES_PER_DAY = 8  # 3 h: spline error 0.08 micrometre on the ground
-_BLOCK_DAYS = 16  # days of a spline
-_MARGIN_DAYS = 2  # so that the ends of a spline lie outside its block
-_EPOCHS_PER_BLOCK = 16  # with fewer the series itself serves
 
 
 @dataclass(frozen=True)
@@ -57,30 +53,15 @@ def celestial_pole(epoch: Epoch) -> tuple[Floats, Floats, Floats]:
     Splines through 3-hourly values, kept from call to call, serve where there
     are many epochs; the series itself (`erfa.xys06a`) where there are few.
     """
-    tt = epoch.to("tt")
-    blocks = tt.day // _BLOCK_DAYS
-    found = np.unique(blocks)
-    if tt.day.size < _EPOCHS_PER_BLOCK * len(found):
-        x, y, s = erfa.xys06a(*tt.jd())
-        return np.asarray(x), np.asarray(y), np.asarray(s)
-    values = np.empty((*tt.shape, 3))
-    for block in found.tolist():
-        rows = blocks == block
-        values[rows] = _pole_spline(block)(
-            (tt.day[rows] - block * _BLOCK_DAYS) + tt.second[rows] / DAY
-        )
-    x, y, s = np.moveaxis(values, -1, 0)
+    x, y, s = np.moveaxis(_POLE.at(epoch), -1, 0)
     return x, y, s
 
 
-@lru_cache(maxsize=1024)
-def _pole_spline(block: int) -> CubicSpline:
-    """Return X, Y and s over a block of days, by days since its start."""
-    count = (_BLOCK_DAYS + 2 * _MARGIN_DAYS) * _NODES_PER_DAY + 1
-    nodes = np.arange(count) / _NODES_PER_DAY - _MARGIN_DAYS
-    day = np.floor(nodes)
-    values = erfa.xys06a(block * _BLOCK_DAYS + 2400000.5 + day, nodes - day)
-    return CubicSpline(nodes, np.stack(values, axis=-1))
+def _pole_series(tt: Epoch) -> Floats:
+    return np.stack(erfa.xys06a(*tt.jd()), axis=-1)
+
+
+_POLE = BlockSpline(_pole_series, _NODES_PER_DAY)
 
 
 def earth_rotation(epoch: Epoch, eop: EarthOrientation) -> EarthRotation:

@@ -95,6 +95,7 @@ def _load(path: Path) -> dict[str, tuple[NDArray[Any], str, int]]:
 
 
 def only_variable(path: Path) -> str:
+    """Return the name of a file's one variable; FormatError where it has several or none."""
     names = variables(path)
     if len(names) == 1:
         return names[0]
@@ -111,6 +112,7 @@ def numbers(path: Path, name: str, shape: Sequence[int | None]) -> Floats:
 
 
 def checked(path: Path, name: str, shape: Sequence[int | None]) -> NDArray[Any]:
+    """Read a variable and check the lengths of its leading axes (None: any)."""
     data = read_variable(path, name)
     fits = data.ndim >= len(shape) and all(
         wanted in (None, found) for wanted, found in zip(shape, data.shape, strict=False)

@@ -5,12 +5,14 @@ Usage: python tools/make_stations.py CATALOGS src/kitestring/data/stations.toml
 CATALOGS holds ``locations.gsfc2019d.dat`` (positions, velocities and axis
 offsets), ``stations.dat`` (mounts and limits; both in the format of SCHED) and
 ``dsn_sites.csv`` (vectors between the antennas of a DSN complex). What they
-lack stands below with its origin.
+lack stands below with its origin; the antennas' dimensions are in
+``antenna_structures.csv`` beside this program.
 """
 
 import csv
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import erfa
@@ -20,6 +22,8 @@ JULIAN_YEAR = 365.25
 GSFC_EPOCH = "2020-01-01"
 GSFC = "GSFC VLBI solution 2019d (SCHED locations.gsfc2019d.dat)"
 SCHED = "SCHED stations.dat"
+ANTENNA_CAT = "IVS antenna.cat of 2021-10-19 (nvi-inc/sked_catalogs)"
+STRUCTURES = Path(__file__).with_name("antenna_structures.csv")
 
 # name in GSFC 2019d: code, other names
 GEODETIC = {
@@ -85,6 +89,37 @@ GEODETIC = {
 # Positions from one X-band session, or of unstated precision: m
 POORER = {"IRBENE": 0.05, "WARK30M": 0.05, "GBT-VLBA": 0.05, "METSAHOV": 0.02, "NYALE13S": 0.03}
 
+# Those that SCHED has not, from ANTENNA_CAT: slew rates (deg/min), limits of azimuth and elevation
+SKED = {
+    "AGGO": ((360.0, 180.0), (-24.2, 476.5), (0.0, 90.0)),
+    "AIRA": ((180.0, 180.0), (20.0, 700.0), (5.0, 88.0)),
+    "CRIMEA": ((54.0, 36.0), (339.0, 740.0), (3.0, 85.0)),
+    "GGAO12M": ((293.0, 70.0), (180.0, 720.0), (6.5, 88.0)),
+    "ISHIOKA": ((720.0, 360.0), (-70.0, 430.0), (5.0, 89.0)),
+    "KOKEE12M": ((720.0, 360.0), (182.5, 722.3), (1.1, 88.2)),
+    "RAEGSMAR": ((720.0, 360.0), (300.0, 780.0), (5.0, 89.0)),
+    "SEJONG": ((300.0, 210.0), (10.0, 710.0), (5.0, 89.0)),
+    "SYOWA": ((360.0, 360.0), (90.0, 630.0), (0.0, 90.0)),
+}
+
+# Names in antenna_structures.csv; its notes say that the DSN's 34 m beam waveguides are all alike
+STRUCTURE_OF = {
+    "DSS-13": "DSS13",
+    "DSS-15": "DSS15",
+    "DSS-24": "DSS26",
+    "DSS-25": "DSS26",
+    "DSS-26": "DSS26",
+    "DSS-34": "DSS34",
+    "DSS-35": "DSS34",
+    "DSS-36": "DSS36",
+    "DSS-45": "DSS45",
+    "DSS-53": "DSS56",
+    "DSS-54": "DSS56",
+    "DSS-55": "DSS56",
+    "DSS-56": "DSS56",
+    "DSS-65": "DSS65A",
+}
+
 COMPLEXES = {  # DSN: those that GSFC 2019d has, and their name there
     "1": {"DSS-13": "DSS13", "DSS-15": "DSS15"},
     "2": {"DSS-13": "DSS13", "DSS-15": "DSS15"},
@@ -95,6 +130,7 @@ COMPLEXES = {  # DSN: those that GSFC 2019d has, and their name there
 }
 DSN_ALIASES = {"DSS-65": ("DSS65A",)}
 DSN_MOUNT = {"DSS-43": "TIDBIN64", "DSS-65": "DSS65A"}  # names in SCHED
+DSN_SLEW = (48.0, 48.0)  # deg/min, of every 34 m antenna that SCHED has
 DSN_TIE_SIGMA = 0.05  # m; from another list of the DSN (ITRF2005) they differ by 2 to 6 cm
 
 EXTRAS_FILE = "SCHED locations_extras.dat (jive-vlbi/sched)"
@@ -211,7 +247,50 @@ BY_PLACE = {
         "no published coordinates found: Erdaobaihe at the foot of Changbai Mountain. Replace "
         "it before any use but planning.",
     ),
+    "NEWNORCIA": (
+        ("DSS-74", "DSA-1", "NEW NORCIA", "NNO"),
+        (116.1914678, -31.0482254, 252.0),
+        50.0,
+        "ESTRACK 35 m, New Norcia; an angle kernel of ESA's stations (ESAC 2011) agrees to 30 m.",
+    ),
+    "CEBREROS": (
+        ("DSS-83", "DSA-2", "CEB"),
+        (-4.367, 40.453, 790.0),
+        100.0,
+        "ESTRACK 35 m, Cebreros; angle kernel of ESA's stations (ESAC 2011), to 0.001 degrees; "
+        "height of the area.",
+    ),
+    "MALARGUE": (
+        ("DSS-84", "DSA-3", "MLG"),
+        (-69.3981934, -35.7760086, 1550.0),
+        50.0,
+        "ESTRACK 35 m, Malargue; an angle kernel of ESA's stations (ESAC 2011) agrees to 10 m.",
+    ),
+    "DWINGELO": (
+        ("Dw", "DWINGELOO", "CAMRAS"),
+        (6.3963051768586, 52.8121435723961, 66.0),
+        30.0,
+        "25 m telescope of CAMRAS; a SPICE kernel of lunar radar work between Dwingeloo and "
+        "Stockert, with 25 m above the sea and 41 m of the geoid.",
+    ),
+    "BOCHUM": (
+        ("AMSAT-DL", "BOCHUM20"),
+        (7.193, 51.427, 205.0),
+        1.0e3,
+        "20 m antenna of AMSAT-DL in the radome of the observatory; no surveyed coordinates "
+        "found: the district of Sundern, hill of 163 m with 46 m of the geoid. Azimuth and "
+        "elevation range: amsat-dl.org.",
+    ),
+    "ATA": (
+        ("HCRO", "ALLEN TELESCOPE ARRAY", "HAT CREEK"),
+        (-121.4695413, 40.8178049, 986.0),
+        300.0,
+        "Allen Telescope Array, Hat Creek, middle of the array as its scheduling software has "
+        "it; name the antenna's own place before any use but planning.",
+    ),
 }
+# what is known of their mounts: name in SCHED, or limits of azimuth and elevation
+PLACED_MOUNTS = {"DWINGELO": "DWINGELO", "BOCHUM": ((-360.0, 360.0), (0.0, 95.0))}
 MOUNTS = {"ALTAZ": "azel", "EQUAT": "equatorial", "XYNS": "xyns", "XYEW": "xyew"}
 DEFAULT_LIMIT = 5.0  # degrees, where no catalogue states any
 
@@ -271,8 +350,10 @@ def read_mounts(path: Path) -> dict[str, dict]:
         zenith = value(block, "ZALIM")
         if zenith:
             lowest.append(90.0 - float(zenith))
+        rates = [value(block, key) for key in ("AX1RATE", "AX2RATE")]
         mounts[name] = {
             "mount": mount,
+            "slew": [float(x) for x in rates] if all(rates) else None,
             "axis1": limits[0],
             "axis2": limits[1],
             "lowest": max(lowest) if lowest else None,
@@ -293,7 +374,9 @@ def entry(name: str, names: tuple[str, ...], mount: dict | None, **rest: object)
     if mount:
         table["mount"] = mount["mount"]
         if mount["axis2"] or mount["lowest"] is None:
-            origin += f"; mount and limits: {SCHED}"
+            source = ANTENNA_CAT if name in SKED else SCHED
+            if name not in PLACED_MOUNTS or isinstance(PLACED_MOUNTS[name], str):
+                origin += f"; mount, limits and slew rates: {source}"
         if mount["axis1"]:
             table["axis1_limits_deg"] = mount["axis1"]
         if mount["axis2"]:
@@ -303,8 +386,65 @@ def entry(name: str, names: tuple[str, ...], mount: dict | None, **rest: object)
         origin += "; limits assumed"
     lowest = mount["lowest"] if mount else None
     table["elevation_limit_deg"] = DEFAULT_LIMIT if lowest is None else round(lowest, 3)
+    if mount and mount["slew"]:
+        table["slew_deg_per_s"] = [rate / 60.0 for rate in mount["slew"]]
+    structure = read_structures().get(STRUCTURE_OF.get(name, name))
+    if structure:
+        origin += "; structure: IVS antenna-info.txt of 2024-08-31"
+        if STRUCTURE_OF.get(name, name) not in (name, name.replace("-", ""), "DSS65A"):
+            origin += f", as {STRUCTURE_OF[name]}"
+        table["structure"] = structure
     table["origin"] = origin
     return table
+
+
+def of_sked(name: str) -> dict:
+    """Return a mount as `read_mounts` does, of ANTENNA_CAT."""
+    slew, azimuth, elevation = SKED[name]
+    return limited(azimuth, elevation, list(slew))
+
+
+def limited(azimuth: tuple, elevation: tuple, slew: list | None = None) -> dict:
+    """Return a mount in azimuth and elevation as `read_mounts` does."""
+    return {
+        "mount": "azel",
+        "slew": slew,
+        "axis1": list(azimuth),
+        "axis2": list(elevation),
+        "lowest": elevation[0],
+    }
+
+
+@cache
+def read_structures() -> dict[str, dict]:
+    """Return the tables [station.structure] by name in ``antenna_structures.csv``."""
+    lines = [x for x in STRUCTURES.read_text().splitlines() if not x.startswith("#")]
+    found = {}
+    for row in csv.DictReader(lines):
+        table: dict[str, object] = {
+            "reference_temperature_c": float(row["reference_temperature"]),
+            "foundation_height_m": float(row["foundation"]),
+            "fixed_axis_m": float(row["fixed_axis"]),
+            "vertex_m": float(row["vertex"]),
+            "focus_height_m": float(row["focus_height"]),
+            "focus": row["focus"],
+            "radome": row["radome"] == "yes",
+        }
+        for part, key in (
+            ("foundation", "foundation"),
+            ("fixed_axis", "fixed_axis"),
+            ("offset", "axis_offset"),
+            ("vertex", "vertex"),
+            ("focus", "focus"),
+        ):
+            if row[f"{part}_expansion"]:
+                table[f"{key}_expansion_per_k"] = Scientific(row[f"{part}_expansion"])
+        found[row["name"]] = table
+    return found
+
+
+class Scientific(str):
+    """A number in units of 1e-5, to be written as it stands."""
 
 
 def dsn_tables(path: Path, sites: dict, mounts: dict) -> list[dict]:
@@ -336,7 +476,8 @@ def dsn_tables(path: Path, sites: dict, mounts: dict) -> list[dict]:
         mount = mounts.get(DSN_MOUNT.get(name, name.replace("-", "")))
         if mount is None:
             mount = {"mount": "azel", "axis1": None, "axis2": None, "lowest": 6.0}
-            origin += "; no limits of its own in SCHED: lowest elevation as its neighbours"
+            mount["slew"] = list(DSN_SLEW)
+            origin += "; not in SCHED: lowest elevation and slew rates as its neighbours"
         tables.append(
             entry(
                 name,
@@ -368,7 +509,7 @@ def tables(catalogs: Path) -> list[dict]:
             entry(
                 name,
                 names,
-                mounts.get(name),
+                of_sked(name) if name in SKED else mounts.get(name),
                 position_m=site["position"],
                 velocity_m_per_year=site["velocity"],
                 epoch=site["epoch"],
@@ -389,7 +530,7 @@ def tables(catalogs: Path) -> list[dict]:
                 entry(
                     name,
                     names,
-                    mounts[sched] if sched else None,
+                    mounts[sched] if sched else of_sked(name),
                     position_m=np.array(position),
                     velocity_m_per_year=np.array(velocity),
                     epoch=epoch,
@@ -402,11 +543,12 @@ def tables(catalogs: Path) -> list[dict]:
             )
     for name, (names, place, sigma, origin) in BY_PLACE.items():
         longitude, latitude, height = place
+        known = PLACED_MOUNTS.get(name)
         found.append(
             entry(
                 name,
                 names,
-                None,
+                mounts[known] if isinstance(known, str) else limited(*known) if known else None,
                 longitude_deg=longitude,
                 latitude_deg=latitude,
                 height_m=height,
@@ -422,6 +564,8 @@ def as_toml(item: object) -> str:
     """Write one value of the file."""
     if isinstance(item, bool):
         return str(item).lower()
+    if isinstance(item, Scientific):
+        return f"{item}e-5"
     if isinstance(item, str):
         assert '"' not in item
         assert "\\" not in item
@@ -439,11 +583,15 @@ def as_text(stations: list[dict]) -> str:
     ]
     for table in stations:
         lines += ["", "[[station]]"]
+        plain = {key: item for key, item in table.items() if not isinstance(item, dict)}
         lines += [
             f"{key} = {as_toml(item)}"
-            for key, item in table.items()
+            for key, item in plain.items()
             if not (isinstance(item, (str, list)) and len(item) == 0)
         ]
+        for key in table.keys() - plain.keys():
+            lines += ["", f"[station.{key}]"]
+            lines += [f"{name} = {as_toml(item)}" for name, item in table[key].items()]
     return "\n".join(lines) + "\n"
 
 

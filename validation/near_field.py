@@ -26,17 +26,15 @@ from _lines import Line, report
 from kitestring.model.constants import AU, EARTH_RADIUS, EARTH_ROTATION_RATE, GM, L_C, C
 from kitestring.model.delay import (
     Motion,
-    delay_partials,
-    direction_partial,
     far_field,
     far_field_delay,
-    gcrs_state,
     near_field,
     near_field_delay,
 )
-from kitestring.model.earth import EarthModel
+from kitestring.model.earth import EarthModel, StationState, gcrs_state
 from kitestring.model.ephemeris import Ephemeris
-from kitestring.model.light_time import SHAPIRO_BODIES, down_leg
+from kitestring.model.light_time import SHAPIRO_BODIES
+from kitestring.model.partials import delay_partials, direction_partial
 from kitestring.model.time import Epoch, tdb_minus_tt
 
 PICOSECOND = 1e-12
@@ -257,18 +255,21 @@ def off(analytic: np.ndarray, numeric: np.ndarray) -> float:
     return float(np.abs(analytic - numeric).max() / np.linalg.norm(numeric))
 
 
-def partial_errors(case: Case) -> dict[str, float]:
-    """Compare the partials of a near-field delay with finite differences."""
-    earth = EarthModel(displacements=())
-    t1 = T1[None]
-    centre = earth.station_state(None, t1)
-    states = [
-        gcrs_state(centre, *motion, EPHEMERIS, "station")
+def states_of(case: Case) -> list[StationState]:
+    """Return the states of both stations."""
+    rotation, _ = EarthModel(displacements=()).rotation(T1[None])
+    return [
+        gcrs_state(EPHEMERIS, T1[None], rotation, *motion, "station")
         for motion in (case.station1, case.station2)
     ]
+
+
+def partial_errors(case: Case) -> dict[str, float]:
+    """Compare the partials of a near-field delay with finite differences."""
+    t1 = T1[None]
+    states = states_of(case)
     found = near_field_delay(*states, case.target, EPHEMERIS)
-    leg = down_leg(states[0], case.target, EPHEMERIS)
-    ours = delay_partials(*states, found, leg.spacecraft[:, 3:])
+    ours = delay_partials(*states, found, found.leg.spacecraft[:, 3:])
     (p1, v1), (p2, v2) = case.station1, case.station2
     target = case.target
 
@@ -293,11 +294,7 @@ def partial_errors(case: Case) -> dict[str, float]:
 def far_partial_errors(case: Case, direction: np.ndarray) -> dict[str, float]:
     """Compare the partials of a far-field delay with finite differences."""
     t1 = T1[None]
-    centre = EarthModel(displacements=()).station_state(None, t1)
-    states = [
-        gcrs_state(centre, *motion, EPHEMERIS, "station")
-        for motion in (case.station1, case.station2)
-    ]
+    states = states_of(case)
     found = far_field_delay(*states, direction, EPHEMERIS)
     ours = delay_partials(*states, found)
     (p1, v1), (p2, v2) = case.station1, case.station2

@@ -37,7 +37,10 @@ ARGUMENTS: dict[str, Sequence[str]] = {
         "--ocean-loading",
         "/catalogs/TPXO.7.2.ocean_loading_cmc_off.gz",
     ),
-    "insight_lander": (f"/{INSIGHT}", "--fdets", "/insight/ED045C"),
+    "session_geometry": ("/ivs-r41102",),
+    "ionosphere": ("/ivs-r41102",),
+    "two_way_doppler": (f"/{INSIGHT}",),
+    "vlbi_rate": ("/insight/ED045C", "--tdm", f"/{INSIGHT}", "--stations", "Ef", "Ys"),
     "tianwen1_arc": ("/tianwen1/tm_20200801.txt",),
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -23,6 +25,29 @@ def write_atomically(path: str | Path, text: str) -> None:
         with temporary.open("w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(final)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give the name of a temporary file beside `path`; it takes its place at the end.
+
+    For what is written by other libraries. Where that fails, `path` stays as it was.
+
+    Raises
+    ------
+    OSError
+        Where nothing was written, or the folder cannot be written.
+    """
+    final = Path(path)
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.part")
+    temporary.unlink(missing_ok=True)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(final)
     finally:

@@ -67,7 +67,7 @@ def test_predict_in_three_forms():
         (["status", "nowhere"], "no session file"),
         (["predict", "3C84", "-s", "Atlantis", "--start", "2026-01-01"], "Atlantis"),
         (["predict", "3C84", "-s", "Ur", "--start", "yesterday"], "not a date"),
-        (["predict", "Planet X", "-s", "Ur", "--start", "2026-01-01"], "no source, file"),
+        (["predict", "Planet X", "-s", "Ur", "--start", "2026-01-01"], "no source, body, file"),
         (["predict", "3C84", "-s", "Ur", "--start", "2199-01-01"], "covers"),
         (["stations", "Urumki"], "URUMQI"),
         (["stations", "--within", "10"], "not from where"),
@@ -110,6 +110,10 @@ def test_stations_are_listed_searched_and_shown():
     for name in ("position", "velocity", "epoch", "frame", "mount", "axis offset", "limits"):
         assert f"\n{name}" in shown
     assert "approximate  yes" in shown
+    assert "slew         unknown" in shown
+    shown = run("stations", "Ht").stdout
+    assert "slew         azimuth 2 deg/s, elevation 1 deg/s" in shown
+    assert "fixed axis 3.36 m, vertex 0.155 m, primary focus 7.5 m" in shown
     assert "origin" in shown
 
 

@@ -13,7 +13,7 @@ from kitestring.model.constants import C
 from kitestring.model.delay import far_field_delay
 from kitestring.model.earth import EarthModel
 from kitestring.model.observable import Kind, SignalPath
-from kitestring.model.predict import elevation
+from kitestring.model.sight import Sight
 from kitestring.model.sources import get_source
 from kitestring.model.stations import get_station
 from kitestring.model.steering import make_delay_model, station_delays
@@ -139,7 +139,7 @@ def test_a_source_over_station_1_has_a_positive_delay(earth):
     first, second = get_station("TIANMA65"), get_station("HARTRAO")
     epoch = START[None]
     state1, state2 = (earth.station_state(s, epoch) for s in (first, second))
-    overhead = state1.vertical[0]
+    overhead = state1.rotation.position(first.vertical)[0]
     tau = far_field_delay(state1, state2, overhead, earth.ephemeris).delay[0]
     later = (state1.position - state2.position)[0] @ overhead / C
     assert later > 0.01
@@ -300,11 +300,12 @@ def test_elevation_is_without_refraction(earth):
     """A direction 5 degrees over the horizon: aberration moves it by 21 arcsec, air would 590."""
     station = get_station("TIANMA65")
     state = earth.station_state(station, START[None])
-    up = state.vertical[0]
+    up = state.rotation.position(station.vertical)[0]
     level = np.cross(up, [0.0, 0.0, 1.0])
     level /= np.linalg.norm(level)
     angle = np.radians(5.0)
-    seen = elevation(state, np.cos(angle) * level + np.sin(angle) * up)[0]
+    direction = (np.cos(angle) * level + np.sin(angle) * up)[None]
+    seen = Sight(station, state, direction).elevation[0]
     assert abs(np.degrees(seen) - 5.0) * 3600 < 21.0
 
 

@@ -1,6 +1,7 @@
 """The reference pages hold everything that the code offers."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,10 @@ HEADINGS = {
     "ClockSection": "## `[[clock]]`",
     "EarthSection": "## `[earth]`",
     "TroposphereSection": "## `[troposphere]`",
+    "WeatherSection": "### `[[troposphere.weather]]`",
+    "IonosphereSection": "## `[ionosphere]`",
+    "SolarPlasmaSection": "## `[solar_plasma]`",
+    "AntennaSection": "## `[antenna]`",
     "CorrelateSection": "## `[correlate]`",
     "PhaseCalSection": "## `[phase_cal]`",
     "ToneSection": "## `[tones]`",
@@ -114,6 +119,8 @@ def shown_default(field: Any) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel):
         return "see below"
+    if isinstance(value, tuple):
+        return f"`{json.dumps(value)}`"
     if value is None or value in ([], {}):
         return "none"
     if isinstance(value, bool):

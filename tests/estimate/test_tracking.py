@@ -8,13 +8,13 @@ import pytest
 from kitestring.dynamics.propagate import OrbitTarget
 from kitestring.dynamics.types import ForceModel, OrbitState
 from kitestring.errors import ConfigurationError, MissingDataError, UnknownNameError
+from kitestring.estimate.forward import ForwardModel
 from kitestring.estimate.ramps import ramps_of
 from kitestring.estimate.tracking import (
     UNITS,
     compute,
     fit_target,
     measurements,
-    predict_observables,
 )
 from kitestring.estimate.types import Editing, Parameter
 from kitestring.model.constants import AU
@@ -82,13 +82,13 @@ def test_partials_are_differences(kind, target, earth):
     values = target.values
     steps = np.array([1e6, 1e6, 1e6, 10.0, 10.0, 10.0])
     o = observed(kind)
-    found = compute(o, target, values, earth, (RAMPS,))
+    found = compute(o, target, values, ForwardModel(earth, (RAMPS,)))
     assert found.partial.shape == (4, 6)
     for k, step in enumerate(steps):
         shift = np.zeros(6)
         shift[k] = step
-        up = compute(o, target, values + shift, earth, (RAMPS,)).value
-        down = compute(o, target, values - shift, earth, (RAMPS,)).value
+        up = compute(o, target, values + shift, ForwardModel(earth, (RAMPS,))).value
+        down = compute(o, target, values - shift, ForwardModel(earth, (RAMPS,))).value
         numeric = (up - down) / (2 * step)
         # left out: the event moves with the light time, v/c of the largest partial (Doppler: 1e-3)
         scale = np.max(np.abs(found.partial[:, 3 * (k // 3) : 3 * (k // 3) + 3]))
@@ -98,13 +98,19 @@ def test_partials_are_differences(kind, target, earth):
 def test_a_delta_dor_is_a_difference_of_two_delays(target, earth):
     """With everything that antennas and sky add, on both."""
 
-    def sky(station, state, elevation):
-        return 8e-9 / np.sin(elevation)
+    class Sky:
+        name = "sky"
 
-    predictor = Predictor(earth, target.trajectory(target.values), [sky])
+        def delay(self, sight):
+            return 8e-9 / np.sin(sight.elevation)
+
+        def sigma(self, sight):
+            return np.zeros(sight.elevation.shape)
+
+    model, orbit = ForwardModel(earth, media=[Sky()]), target.trajectory(target.values)
     o = observed(Kind.DELTA_DOR)
-    difference = predict_observables(o, predictor)
-    delay = predict_observables(replace(observed(Kind.DELAY), path=o.path), predictor)
+    difference = model.predict(o, orbit)
+    delay = model.predict(replace(observed(Kind.DELAY), path=o.path), orbit)
     station1, station2 = (get_station(name) for name in o.path.participants[1:])
 
     class FarAway:
@@ -117,20 +123,20 @@ def test_a_delta_dor_is_a_difference_of_two_delays(target, earth):
             out[..., :3] = 1e24 * get_source(SOURCE).direction
             return out
 
-    quasar = Predictor(earth, FarAway(), [sky]).delay(station1, station2, o.epoch)
+    quasar = Predictor(earth, FarAway(), [Sky()]).delay(station1, station2, o.epoch)
     assert np.max(np.abs(delay.value - quasar.value - difference.value)) < 0.2 * PICOSECOND
     assert np.min(np.abs(difference.value)) > 1e-7  # they do differ
 
 
 def test_a_delay_rate_is_the_slope_of_the_delay(target, earth):
-    predictor = Predictor(earth, target.trajectory(target.values))
-    rate = predict_observables(observed(Kind.DELAY_RATE), predictor).value
+    model, orbit = ForwardModel(earth), target.trajectory(target.values)
+    rate = model.predict(observed(Kind.DELAY_RATE), orbit).value
     step = 30.0
     ends = []
     for sign in (-1.0, 1.0):
         o = observed(Kind.DELAY)
         o = replace(o, epoch=o.epoch.shifted(sign * step))
-        ends.append(predict_observables(o, predictor).value)
+        ends.append(model.predict(o, orbit).value)
     slope = (ends[1] - ends[0]) / (2 * step)
     curvature = (7.3e-5) ** 2 * step**2 / 6.0  # of a sinusoid a day long
     assert np.all(np.abs(slope - rate) < np.abs(rate).max() * 3 * curvature + RATE_NOISE)
@@ -139,23 +145,23 @@ def test_a_delay_rate_is_the_slope_of_the_delay(target, earth):
         observed(Kind.DELAY_RATE, count=20.0, epoch_reference="start"),
         epoch=observed(Kind.DELAY_RATE).epoch.shifted(-10.0),
     )
-    assert np.all(np.abs(predict_observables(shifted, predictor).value - rate) < RATE_NOISE)
+    assert np.all(np.abs(model.predict(shifted, orbit).value - rate) < RATE_NOISE)
 
 
 def test_a_delay_rate_may_be_less_a_quasars(target, earth):
-    predictor = Predictor(earth, target.trajectory(target.values))
+    model, orbit = ForwardModel(earth), target.trajectory(target.values)
     o = observed(Kind.DELAY_RATE)
-    plain = predict_observables(o, predictor).value
-    relative = predict_observables(replace(o, path=PATHS[Kind.DELTA_DOR]), predictor).value
+    plain = model.predict(o, orbit).value
+    relative = model.predict(replace(o, path=PATHS[Kind.DELTA_DOR]), orbit).value
     assert np.all(np.abs(relative) < 0.1 * np.abs(plain))
 
 
 def test_equipment_delays_count_in_range(target, earth):
-    predictor = Predictor(earth, target.trajectory(target.values))
+    model, orbit = ForwardModel(earth), target.trajectory(target.values)
     o = observed(Kind.RANGE)
     path = replace(o.path, transmit_delay=1e-6, receive_delay=2e-6)
-    more = predict_observables(replace(o, path=path), predictor).value
-    change = more - predict_observables(o, predictor).value
+    more = model.predict(replace(o, path=path), orbit).value
+    change = more - model.predict(o, orbit).value
     assert np.all(np.abs(change - 3e-6) < 1e-9)  # the target moves while 2 microseconds pass
 
 
@@ -166,7 +172,7 @@ def test_a_fit_finds_the_orbit_and_sets_outliers_aside(target, earth):
     data = []
     for kind in kinds:
         o = observed(kind, n=12)
-        value = compute(o, target, target.values, earth, (RAMPS,)).value
+        value = compute(o, target, target.values, ForwardModel(earth, (RAMPS,))).value
         data.append(replace(o, value=value, sigma=np.full(12, sigmas[kind])))
     data[0].value[5] += 1e-6
     flag = data[1].flag.copy()
@@ -181,8 +187,7 @@ def test_a_fit_finds_the_orbit_and_sets_outliers_aside(target, earth):
         target,
         data,
         guess,
-        earth=earth,
-        ramps=(RAMPS,),
+        ForwardModel(earth, (RAMPS,)),
         editing=Editing(threshold=5.0),
         arc_of=lambda o: np.full(len(o), "pass 1" if o.kind is Kind.RANGE else ""),
     )
@@ -227,26 +232,26 @@ def test_a_covariance_of_one_set_is_respected():
 
 
 def test_what_does_not_fit_is_refused(target, earth):
-    predictor = Predictor(earth, target.trajectory(target.values))
+    model, orbit = ForwardModel(earth), target.trajectory(target.values)
     one_way = replace(observed(Kind.RANGE), path=SignalPath((PROBE, "DSS-55")))
     silent = replace(observed(Kind.DOPPLER), path=SignalPath((PROBE, "DSS-55")))
     bare = replace(observed(Kind.DELTA_DOR), path=PATHS[Kind.DELAY])
     odd = replace(observed(Kind.DELAY), path=SignalPath((PROBE, "ATLANTIS", "URUMQI")))
     with pytest.raises(ConfigurationError, match="not modelled"):
-        predict_observables(one_way, predictor)
+        model.predict(one_way, orbit)
     with pytest.raises(MissingDataError, match=f"{PROBE} transmits"):
-        predict_observables(silent, predictor, (RAMPS,))
+        ForwardModel(earth, (RAMPS,)).predict(silent, orbit)
     with pytest.raises(ConfigurationError, match="reference source"):
-        predict_observables(bare, predictor)
+        model.predict(bare, orbit)
     with pytest.raises(UnknownNameError):
-        predict_observables(odd, predictor)
+        model.predict(odd, orbit)
     with pytest.raises(MissingDataError, match="S-band uplink"):
         ramps_of((RAMPS,), "DSS-55", "S")
     guess = [Parameter(n, v) for n, v in zip(target.names, target.values, strict=True)]
     with pytest.raises(ConfigurationError, match="not those of the target"):
-        fit_target(target, [observed(Kind.DELAY)], guess[::-1], earth=earth)
+        fit_target(target, [observed(Kind.DELAY)], guess[::-1], ForwardModel(earth))
     with pytest.raises(ConfigurationError, match="no observables"):
-        fit_target(target, [], guess, earth=earth)
+        fit_target(target, [], guess, ForwardModel(earth))
     with pytest.raises(ConfigurationError, match=r"\(3, 3\)"):
         measurements([observed(Kind.DELAY)], covariance=np.eye(3))
 
@@ -256,8 +261,8 @@ def test_stations_of_the_users_own_are_known(target, earth):
         [replace(get_station("URUMQI"), name="GARDEN", code="", aliases=())]
     )
     o = replace(observed(Kind.DELAY), path=SignalPath((PROBE, "GARDEN", "TIANMA65")))
-    predictor = Predictor(earth, target.trajectory(target.values))
-    found = predict_observables(o, predictor, stations=mine)
-    same = predict_observables(observed(Kind.DELAY), predictor)
+    model, orbit = ForwardModel(earth), target.trajectory(target.values)
+    found = ForwardModel(earth, stations=mine).predict(o, orbit)
+    same = model.predict(observed(Kind.DELAY), orbit)
     assert np.array_equal(found.value, same.value)
     assert ramps_of((replace(RAMPS, station="NOWHERE"), RAMPS), "dss 55", "X") is RAMPS

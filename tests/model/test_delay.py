@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from kitestring.model.earth import EarthModel
-from kitestring.model.predict import Predictor, elevation
+from kitestring.model.predict import Predictor
+from kitestring.model.sight import Sight
 from kitestring.model.stations import get_station
 from kitestring.model.steering import make_delay_model, station_delays
 from kitestring.model.time import Epoch
@@ -89,6 +90,5 @@ def test_range_rate_agrees_with_the_difference_of_ranges():
     )
     # two ways, within the Earth's radius and the Earth's motion during the light time
     assert one.value * 299792458.0 / 2 == pytest.approx(distance, rel=2e-4)
-    assert np.all(
-        np.abs(elevation(earth.station_state(station, epoch), unit(1.0, 0.3))) < np.pi / 2
-    )
+    sight = Sight(station, earth.station_state(station, epoch), unit(1.0, 0.3))
+    assert np.all(np.abs(sight.elevation) < np.pi / 2)

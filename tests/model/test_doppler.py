@@ -11,6 +11,7 @@ from kitestring.model.constants import EARTH_RADIUS, GM, L_B, L_C, C
 from kitestring.model.doppler import mean_transmitted_frequency
 from kitestring.model.earth import EarthModel, StationState
 from kitestring.model.light_time import SHAPIRO_BODIES, down_leg
+from kitestring.model.observable import Equipment, StationClock
 from kitestring.model.predict import Prediction, Predictor
 from kitestring.model.stations import Station, get_station
 from kitestring.model.time import Epoch
@@ -158,7 +159,7 @@ def test_counts(earth: EarthModel, transmitter: str, receiver: str, distance: fl
     sender, listener = plain(sender), plain(listener)
     n = len(START)
     both = Epoch.concatenate([START, START.shifted(COUNTS)])
-    light_time, _, _ = predictor.round_trip(sender, listener, both)
+    light_time = predictor.round_trip(sender, listener, both)[0]
     ramps = ramps_before(START[0].shifted(-float(light_time[0]) - 30.2), 700, 12.7)
     found = predictor.doppler(sender, listener, START, COUNTS, ramps, TURNAROUND).value
     exact = Exact(earth, target)
@@ -192,7 +193,7 @@ class TestEquipmentDelays:
         steep = Pieces(START[0].shifted(np.array([-1e4])), np.array([UPLINK]), np.array([1e3]))
         args = (station, station, START[:1], COUNTS[1:2], steep, TURNAROUND)
         none = predictor.doppler(*args).value
-        with_delays = predictor.doppler(*args, delays=(2e-3, 3e-3)).value
+        with_delays = predictor.doppler(*args, equipment=Equipment(2e-3, 3e-3)).value
         # the count sees an earlier spacecraft too: 1e-9 of the frequency over 3 ms
         assert with_delays - none == pytest.approx(-TURNAROUND * 1e3 * 5e-3, abs=0.1)
 
@@ -284,3 +285,98 @@ class TestOneWay:
             change = (predict(step).value - predict(-step).value) / 2e6
             # noise: 1 ps of light time over counts of 1 to 60 s, over the step
             assert partial[:, axis] == pytest.approx(change, abs=8.4e9 * 1e-12 / 1e6, rel=1e-3)
+
+
+class TestNamedCorrections:
+    """Transponder, equipment and clocks, each beside its own arithmetic."""
+
+    target = Line(np.array([2e11, 1e11, 3e10]), np.array([2e4, -1e4, 5e3]))
+    sender, listener = get_station("DSS-55"), get_station("TIANMA65")
+    flat = Pieces(START[0].shifted(np.array([-1e5])), np.array([UPLINK]), np.array([0.0]))
+
+    def test_range_holds_equipment_and_transponder(self, earth: EarthModel) -> None:
+        predictor = Predictor(earth, self.target)
+        equipment = Equipment(transmit=7e-5, receive=3e-5, transponder=5e-6)
+        bare = predictor.range(self.sender, self.listener, START)
+        full = predictor.range(self.sender, self.listener, START, equipment)
+        # the spacecraft and the stations move meanwhile: some 1e-4 of the delays
+        assert full.value - bare.value == pytest.approx(equipment.total, rel=1e-3)
+        assert full.parts["transponder"] == pytest.approx(5e-6)
+        assert full.parts["equipment of the stations"] == pytest.approx(1e-4)
+        assert set(bare.parts) == {"axis offset"}
+
+    def test_range_is_a_difference_of_readings(self, earth: EarthModel) -> None:
+        """A receiver ahead by 1 ms tags later and reads more of an earlier light path."""
+        clocks = {
+            "TIANMA65": StationClock(START[0], 1e-3, 0.0),
+            "DSS-55": StationClock(START[0], -2e-3, 0.0),
+        }
+        read = Predictor(earth, self.target, clocks=clocks)
+        plain = Predictor(earth, self.target)
+        tags = START.shifted(1e-3)
+        found = read.range(self.sender, self.listener, tags).value
+        expected = plain.range(self.sender, self.listener, START).value + 3e-3
+        assert np.abs(found - expected).max() < 1.0 * PICOSECOND
+
+    def test_doppler_of_clocks_that_run_fast(self, earth: EarthModel) -> None:
+        """A fast transmitter sends high, a fast receiver counts low."""
+        up, down = 3e-9, 5e-9
+        clocks = {
+            "DSS-55": StationClock(START[0], 0.0, up),
+            "TIANMA65": StationClock(START[0], 0.0, down),
+        }
+        args = (self.sender, self.listener, START, COUNTS, self.flat, TURNAROUND)
+        plain = Predictor(earth, self.target).doppler(*args).value
+        found = Predictor(earth, self.target, clocks=clocks).doppler(*args)
+        # the receiver's count is shorter, and its tags are off by up to rate x elapsed
+        elapsed = np.abs(START.since(START[0])).max()
+        drift = np.abs(np.diff(plain) / np.diff(START.since(START[0]))).max()
+        expected = TURNAROUND * UPLINK * (up - down)
+        allowed = drift * down * (elapsed + 1e4) + 0.01
+        assert np.abs(found.value - plain - expected).max() < allowed
+        assert found.parts["clocks"] == pytest.approx(expected, rel=1e-3)
+
+    def test_parts_add_up(self, earth: EarthModel) -> None:
+        """What air and axes add to a count is what they add to its light times."""
+
+        class Air:
+            name = "air"
+
+            def delay(self, sight):
+                return 7e-9 / np.sin(np.maximum(sight.elevation, 0.2))
+
+            def sigma(self, sight):
+                return np.zeros(sight.elevation.shape)
+
+        args = (self.sender, self.listener, START, COUNTS, self.flat, TURNAROUND)
+        bare = Predictor(earth, self.target).doppler(*args)
+        full = Predictor(earth, self.target, (Air(),)).doppler(*args)
+        assert np.abs(full.value - bare.value - full.parts["air"]).max() < 0.1 * MILLIHERTZ
+        assert np.array_equal(full.parts["axis offset"], bare.parts["axis offset"])
+
+    def test_one_way_range_is_a_light_time(self, earth: EarthModel) -> None:
+        found = Predictor(earth, self.target).one_way_range(self.listener, START, 1e-6)
+        state = earth.station_state(self.listener, START.shifted(-1e-6))
+        leg = down_leg(state, self.target, earth.ephemeris)
+        expected = leg.light_time + found.parts["axis offset"] + 1e-6
+        assert np.abs(found.value - expected).max() < 1.0 * PICOSECOND
+
+
+def test_barycentric_velocity_is_the_slope_of_positions(earth: EarthModel) -> None:
+    """Over TDB; 1 micrometre a second is 5e-11 of it."""
+    station = get_station("HARTRAO")
+    still = EarthModel(displacements=(), subdaily=())
+    for k in range(3):
+        centre = START[k : k + 1]
+        step = 8.0
+        places = [still.station_state(station, centre.shifted(t)) for t in (-step, 0.0, step)]
+        before, here, after = places
+        # positions are good to 0.03 mm: differences are taken of Earth and station apart
+        elapsed = after.tdb.since(before.tdb)
+        earth_moved = here.earth[:, 3:] * elapsed[:, None]
+        own = after.barycentric_vector(after.position) - before.barycentric_vector(before.position)
+        third = np.cross(here.rotation.spin, np.cross(here.rotation.spin, here.velocity))
+        own -= third * (2.0 * step) * step**2 / 6.0
+        slope = (earth_moved + own) / elapsed[:, None]
+        # precession and polar motion (5e-5 m/s) are left out of a station's velocity
+        assert np.abs(slope - here.barycentric_velocity).max() < 6e-5

@@ -5,7 +5,14 @@ import erfa
 import numpy as np
 import pytest
 
-from kitestring.errors import FormatError, MissingDataError, SpanError, StaleDataWarning
+from kitestring.errors import (
+    ConfigurationError,
+    FormatError,
+    MissingDataError,
+    SpanError,
+    StaleDataWarning,
+)
+from kitestring.model.earth import EarthModel
 from kitestring.model.earth_orientation import (
     EarthOrientationTable,
     read_c04,
@@ -13,7 +20,7 @@ from kitestring.model.earth_orientation import (
     read_finals2000a,
 )
 from kitestring.model.frames import celestial_pole, earth_rotation
-from kitestring.model.time import Epoch, tai_minus_utc
+from kitestring.model.time import EPOCH_QUANTUM, Epoch, tai_minus_utc
 
 MILLIMETRE_ON_GROUND = 1e-3 / 6.4e6  # rad
 SPLINED = 1e-4 * MILLIMETRE_ON_GROUND  # 0.1 micrometre
@@ -282,3 +289,31 @@ def test_a_file_of_something_else_is_refused(tmp_path):
         read_earth_orientation(path)
     with pytest.raises(MissingDataError, match=r"none\.txt"):
         read_earth_orientation(tmp_path / "none.txt")
+
+
+# -- UT1 ---------------------------------------------------------------------------------
+
+
+def test_ut1_is_that_of_the_rotation_and_returns():
+    """Over a leap second too; the rotation's own angle is made of it."""
+    earth = EarthModel()
+    epoch = Epoch.from_iso("2016-12-31T23:59:50").shifted(np.arange(0.0, 20.0, 2.5))
+    ut1 = earth.ut1(epoch)
+    assert np.abs(earth.from_ut1(ut1).since(epoch)).max() < EPOCH_QUANTUM
+    steps = np.diff(ut1.day * 86400.0 + ut1.second - ut1.day[0] * 86400.0)
+    assert steps == pytest.approx(np.full(7, 2.5), abs=1e-6)  # no leap second
+    rotation, _ = earth.rotation(epoch)
+    slow = EarthModel(subdaily=())
+    turned = erfa.era00(*ut1.jd()) - erfa.era00(*slow.ut1(epoch).jd())
+    # what the two matrices turn by about the axis, polar motion within a day apart
+    between = np.einsum("nij,nkj->nik", rotation.matrix, slow.rotation(epoch)[0].matrix)
+    assert between[:, 1, 0] == pytest.approx(turned, abs=3e-9)
+    assert np.abs(turned).max() > 1e-9
+
+
+def test_ut1_needs_the_earth():
+    epoch = Epoch.from_iso("2020-01-01T00:00:00")
+    with pytest.raises(ConfigurationError, match=r"EarthModel\(\)\.ut1"):
+        epoch.to("ut1")
+    with pytest.raises(ConfigurationError, match="not one of UT1"):
+        EarthModel().from_ut1(epoch)

@@ -93,13 +93,19 @@ class TestSteering:
         assert part.total(label, 1) == pytest.approx(part.delay(label, 1) - 3e-12, abs=1e-25)
 
     def test_media_are_added(self, earth: EarthModel) -> None:
-        def air(station, state, elevation):
-            return 7e-9 / np.sin(elevation)
+        class Air:
+            name = "air"
+
+            def delay(self, sight):
+                return 7e-9 / np.sin(sight.elevation)
+
+            def sigma(self, sight):
+                return np.zeros(sight.elevation.shape)
 
         station = get_station("TIANMA65")
         label = START.shifted(np.arange(3.0))
         bare = station_delays(earth, station, QUASAR, label)
-        assert np.all(station_delays(earth, station, QUASAR, label, [air]) - bare > 7e-9)
+        assert np.all(station_delays(earth, station, QUASAR, label, [Air()]) - bare > 7e-9)
 
 
 class TestPieces:

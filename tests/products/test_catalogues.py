@@ -78,7 +78,11 @@ class TestStations:
             told = json.loads(json.dumps(found.to_dict()))
             for key in ("longitude_deg", "latitude_deg", "height_m"):
                 del told[key]
+            structure = told.pop("structure")
             lines = [f"{k} = {json.dumps(v)}" for k, v in told.items() if v is not None]
+            if structure:
+                lines.append("[station.structure]")
+                lines += [f"{k} = {json.dumps(v)}" for k, v in structure.items()]
             path = tmp_path / "one.toml"
             path.write_text("[[station]]\n" + "\n".join(lines) + "\n", encoding="utf-8")
             (again,) = load_stations(path)
@@ -93,7 +97,8 @@ class TestStations:
                 station.approximate,
             )
             assert again.elevation_limit == pytest.approx(station.elevation_limit, rel=1e-15)
-            for axis in ("axis1_limits", "axis2_limits"):
+            assert again.structure == station.structure
+            for axis in ("axis1_limits", "axis2_limits", "slew"):
                 limits = getattr(station, axis) or ()
                 assert (getattr(again, axis) or ()) == pytest.approx(limits, rel=1e-15)
 

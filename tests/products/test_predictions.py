@@ -8,10 +8,10 @@ from kitestring.dynamics.types import ForceModel, OrbitState
 from kitestring.model.constants import C
 from kitestring.model.earth import EarthModel
 from kitestring.model.ephemeris import Ephemeris
-from kitestring.model.media import LOWEST_ELEVATION, Troposphere
 from kitestring.model.predict import Predictor
 from kitestring.model.stations import get_station
 from kitestring.model.time import Epoch
+from kitestring.model.troposphere import LOWEST_ELEVATION, Troposphere
 from kitestring.observables.types import UplinkRamps
 from kitestring.products.predictions import predict_table
 
@@ -39,7 +39,7 @@ def orbit():
 def test_media_are_left_out_of_low_epochs_alone(earth, orbit):
     both = get_station("TIANMA65"), get_station("URUMQI")
     epochs = START.shifted(1800.0 * np.arange(48))
-    air = Troposphere()
+    air = Troposphere(below="nan")
     table = predict_table(orbit, both, epochs, earth, media=[air])
     (pair,) = table.baselines
     lowest = np.minimum(*(s.elevation for s in table.stations))
@@ -62,11 +62,11 @@ def test_media_do_not_begin_within_a_rate(earth, orbit):
     """Every second around the rise over the lowest elevation: no rate holds a step."""
     both = get_station("TIANMA65"), get_station("URUMQI")
     coarse = START.shifted(60.0 * np.arange(1440))
-    table = predict_table(orbit, both, coarse, earth, media=[Troposphere()])
+    table = predict_table(orbit, both, coarse, earth, media=[Troposphere(below="nan")])
     (pair,) = table.baselines
     rise = int(np.flatnonzero(np.diff(pair.media.astype(int)) != 0)[0])
     fine = START.shifted(60.0 * rise + np.arange(0.0, 60.0, 0.5))
-    (near,) = predict_table(orbit, both, fine, earth, media=[Troposphere()]).baselines
+    (near,) = predict_table(orbit, both, fine, earth, media=[Troposphere(below="nan")]).baselines
     assert near.media.any()
     assert not near.media.all()
     vacuum = predict_table(orbit, both, fine, earth).baselines[0]

@@ -1,5 +1,7 @@
 """Sessions made of tracking files; what is true of lander and spacecraft is written here."""
 
+from importlib.resources import files
+
 import numpy as np
 import pytest
 
@@ -12,19 +14,19 @@ from kitestring.errors import (
     MissingDataError,
     UnknownNameError,
 )
-from kitestring.estimate.tracking import predict_observables
+from kitestring.estimate.forward import ForwardModel
 from kitestring.formats.tdm import write_tdm
 from kitestring.model.earth import EarthModel
 from kitestring.model.ephemeris import Ephemeris
-from kitestring.model.media import Troposphere
+from kitestring.model.mars_angles_file import load_mars_rotation
 from kitestring.model.observable import Kind, SignalPath
-from kitestring.model.predict import Predictor
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import FixedOnBody
+from kitestring.model.troposphere import Troposphere
 from kitestring.observables.types import Observables, UplinkRamps
 from kitestring.session.file import read_session
 from kitestring.session.orbit_stages import load_determined
-from kitestring.session.run import Context, run_session
+from kitestring.session.run import Context, run_session, session_status
 from kitestring.session.tracking_stage import load_tracking
 
 LANDER = np.array([-2417.5e3, 2365.9e3, 266.0e3])
@@ -61,8 +63,8 @@ def doppler(start, table, trajectory, name="InSight", n=60, noise=0.0):
     empty = Observables(
         Kind.DOPPLER, path, epoch, np.zeros(n), np.full(n, np.nan), np.full(n, 60.0)
     )
-    predictor = Predictor(EarthModel(), trajectory, (Troposphere(below="nan"),))
-    value = predict_observables(empty, predictor, (table,)).value
+    model = ForwardModel(EarthModel(), (table,), (Troposphere(below="nan"),))
+    value = model.predict(empty, trajectory).value
     value = value + noise * np.random.default_rng(1).normal(size=n)
     good = np.isfinite(value)
     return Observables(
@@ -205,8 +207,8 @@ def test_a_spacecraft_is_found_from_data_days_after_its_epoch(tmp_path):
         range_ = Observables(
             Kind.RANGE, path, begin[None], np.zeros(1), np.full(1, np.nan), np.zeros(1)
         )
-        predictor = Predictor(EarthModel(), truth, (Troposphere(below="nan"),))
-        value = predict_observables(range_, predictor).value
+        model = ForwardModel(EarthModel(), media=(Troposphere(below="nan"),))
+        value = model.predict(range_, truth).value
         sets += [
             found,
             Observables(Kind.RANGE, path, begin[None], value, range_.sigma, np.zeros(1)),
@@ -314,3 +316,57 @@ def test_tracking_is_kept_with_its_flags(tmp_path):
     run_session(folder, only=["observables"])
     (one,) = load_tracking(Context(folder, read_session(folder)))
     assert not one.data.observables[0].good.any()
+
+
+def test_a_lander_may_turn_by_a_file(tmp_path):
+    """The package's own file has its prime meridian 10 m from that of WGCCRE 2015."""
+    mars = load_mars_rotation()
+    table = ramps(FIRST, 7.18e9)
+    found = doppler(FIRST, table, FixedOnBody("InSight", "MARS", LANDER, mars), noise=SIGMA)
+    write_tdm(tmp_path / "a.tdm", [found], [table])
+    own = (files("kitestring") / "data" / "mars_rotation_konopliv2016.toml").read_text("utf-8")
+    (tmp_path / "mars.toml").write_text(own, encoding="utf-8")
+    text = SESSION.replace("sigma = 1e5", 'sigma = 1e3\nrotation = "mars.toml"', 1)
+    run_session(session(tmp_path, text.replace("[-2417e3, 2367e3", "[-2417.4e3, 2366e3")))
+    first = solution(tmp_path)
+    error = first.values - LANDER
+    assert error @ np.linalg.solve(first.covariance, error) < 16.3  # 99.9 % of three
+    assert first.weighted_rms < 1.3
+    assert {row.state for row in session_status(tmp_path)} == {"done"}
+    # another meridian in the file is another place on the ground, once the stage has run again
+    turned = own.replace("phi_deg = 133.386277", "phi_deg = 133.387277")
+    assert turned != own
+    (tmp_path / "mars.toml").write_text(turned, encoding="utf-8")
+    assert {row.state for row in session_status(tmp_path) if row.name != "report"} == {"to do"}
+    run_session(tmp_path)
+    east = np.arctan2(*first.values[1::-1]) - np.arctan2(*solution(tmp_path).values[1::-1])
+    assert np.degrees(east) == pytest.approx(1e-3, rel=0.05)
+
+
+def test_a_rotation_is_estimated_beside_the_place(tmp_path):
+    """Two passes, two years apart, of a body that turns faster than is foreseen."""
+    foreseen = load_mars_rotation()
+    faster = 1e-13  # rad/s: 1.3 arcsec, 21 m, after two years
+    (rate,) = foreseen.values(["phi_dot"])
+    mars = foreseen.changed(["phi_dot"], [rate + faster])
+    later = FIRST.shifted(730 * 86400.0)
+    lander = FixedOnBody("InSight", "MARS", LANDER, mars)
+    for name, begin in (("a", FIRST), ("b", later)):
+        table = ramps(begin, 7.18e9)
+        write_tdm(tmp_path / f"{name}.tdm", [doppler(begin, table, lander, noise=SIGMA)], [table])
+    text = SESSION.replace("sigma = 1e5", 'sigma = 1e3\nrotation = "konopliv2016"', 1)
+    text = text.replace("[[tracking]]", "[target.rotation_sigma]\nphi_dot = 1e-12\n[[tracking]]")
+    text += '[[tracking]]\nfile = "b.tdm"\nformat = "tdm"\nsigma = 3e-3\n'
+    run_session(session(tmp_path, text.replace("[-2417e3, 2367e3", "[-2417.4e3, 2366e3")))
+    found = solution(tmp_path)
+    assert found.names == ("x", "y", "z", "phi_dot")
+    error = found.values - [*LANDER, rate + faster]
+    assert error @ np.linalg.solve(found.covariance, error) < 18.5  # 99.9 % of four
+    assert found.sigmas[3] < 0.3 * faster  # it is seen
+
+
+def test_a_missing_rotation_is_told(tmp_path):
+    lander_file(tmp_path / "a.tdm", FIRST, 7.18e9)
+    session(tmp_path, SESSION.replace("sigma = 1e5", 'rotation = "mars.toml"', 1))
+    with pytest.raises(MissingDataError, match=r"mars\.toml"):
+        run_session(tmp_path)

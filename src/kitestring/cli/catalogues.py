@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from kitestring.products.catalogues import FoundSource, FoundStation
 
 Rows = list[tuple[str, str]]
@@ -59,8 +62,12 @@ def sources(
         str | None,
         typer.Option(
             help="A source, or RA,DEC such as 265.995,-3.834 (degrees) or "
-            "17:43:58.9,-03:50:04.6; those found are sorted by angle from it."
+            "17:43:58.9,-03:50:04.6; with --at also a body, an orbit file or a session; "
+            "those found are sorted by angle from it."
         ),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(help="When --near is there, UTC, such as 2026-01-01T16:00:00.")
     ] = None,
     within: Annotated[
         float | None, typer.Option(min=0.0, help="Greatest angle from --near, degrees.")
@@ -77,7 +84,8 @@ def sources(
     from kitestring.products.catalogues import find_sources
 
     reach = None if within is None else radians(within)
-    found = find_sources(names or (), near=near, within=reach, min_flux=flux)
+    place = near if at is None or near is None else _place(near, at)
+    found = find_sources(names or (), near=place, within=reach, min_flux=flux)
     if as_json:
         _show.print_json([f.to_dict() for f in found])
     elif found and names and len(found) <= len(names):
@@ -85,6 +93,13 @@ def sources(
             _print_rows(_source_rows(one))
     else:
         _show.out.print(_show.table(f"sources: {len(found)}", *_source_table(found, near)))
+
+
+def _place(near: str, at: str) -> NDArray[np.float64]:
+    from kitestring.products.catalogues import parse_direction
+    from kitestring.session.predictions import direction_of
+
+    return parse_direction(near) if "," in near else direction_of(near, at)
 
 
 def _print_rows(rows: Rows) -> None:
@@ -134,6 +149,8 @@ def _station_rows(one: FoundStation) -> Rows:
         ("mount", s["mount"]),
         ("axis offset", f"{s['axis_offset_m']:g} m"),
         ("limits", ", ".join(limits)),
+        ("slew", _slew(s)),
+        ("structure", _structure(s["structure"])),
         ("sigma", f"{s['sigma_m']:g} m each coordinate"),
         ("approximate", "yes, not good enough for VLBI" if s["approximate"] else "no"),
         ("origin", s["origin"]),
@@ -141,6 +158,26 @@ def _station_rows(one: FoundStation) -> Rows:
     if "distance_km" in s:
         rows.append(("distance", f"{s['distance_km']:.6f} km"))
     return rows
+
+
+def _slew(station: dict[str, Any]) -> str:
+    rates = station["slew_deg_per_s"]
+    if not rates:
+        return "unknown"
+    named = zip(_AXES[station["mount"]], rates, strict=True)
+    return ", ".join(f"{axis} {rate:.4g} deg/s" for axis, rate in named)
+
+
+def _structure(structure: dict[str, Any] | None) -> str:
+    if not structure:
+        return "unknown"
+    radome = ", in a radome" if structure["radome"] else ""
+    return (
+        f"foundation {structure['foundation_height_m']:g} m, "
+        f"fixed axis {structure['fixed_axis_m']:g} m, vertex {structure['vertex_m']:g} m, "
+        f"{structure['focus']} focus {structure['focus_height_m']:g} m, "
+        f"surveyed at {structure['reference_temperature_c']:g} deg C{radome}"
+    )
 
 
 def _source_table(found: list[FoundSource], near: str | None) -> tuple[list[str], list[list[str]]]:

@@ -12,7 +12,8 @@ def predict(
     target: Annotated[
         str,
         typer.Argument(
-            help="A source's name, an OEM file, or the directory of a session with a solution."
+            help="A source, a body such as MARS, an OEM or SPK file (planets.bsp#MARS), or the "
+            "directory of a session with a solution."
         ),
     ],
     station: Annotated[
@@ -27,6 +28,10 @@ def predict(
     stop: Annotated[
         str | None, typer.Option(help="Last epoch, UTC, in place of a number of epochs.")
     ] = None,
+    frequency: Annotated[
+        float | None,
+        typer.Option(min=1e6, help="What the target transmits, Hz; tells what is received."),
+    ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(help="Draw elevations, Sun and Moon angles and rates to this file."),
@@ -38,7 +43,7 @@ def predict(
     from kitestring.cli import _show
     from kitestring.session.predictions import predict_for
 
-    found = predict_for(target, station, start, step, number, stop=stop)
+    found = predict_for(target, station, start, step, number, stop=stop, frequency=frequency)
     if plot is not None:
         from kitestring.plots.predictions import plot_predictions
 

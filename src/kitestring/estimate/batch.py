@@ -39,8 +39,9 @@ Model = Callable[[Floats], tuple[Floats, Floats]]
 CONVERGED = 1e-3
 """A correction below this part of every sigma ends the iteration."""
 
-STALLED = 1e-2
-"""So does one below this that no longer shrinks: what is left is the model's rounding."""
+STALLED = 5e-2
+"""So does one below this that no longer shrinks: what is left is the model's rounding, such as
+that of a light time of 1000 s, which is 40 microhertz in a count of 60 s."""
 
 _MAD = 1.4826  # a normal distribution's sigma over its median absolute deviation
 _FEW = 5  # rows of a kind: with fewer the median may be the outlier itself

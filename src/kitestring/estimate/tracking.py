@@ -1,8 +1,8 @@
-"""From tracking data to an estimate: the forward model in front of the estimator."""
+"""From tracking data to an estimate: targets and observables in front of the estimator."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from kitestring.errors import ConfigurationError
 from kitestring.estimate.batch import batch_least_squares
-from kitestring.estimate.ramps import oscillator_of, ramps_of
+from kitestring.estimate.forward import ForwardModel
 from kitestring.estimate.types import (
     Correlated,
     Editing,
@@ -22,14 +22,10 @@ from kitestring.estimate.types import (
     Solution,
     Texts,
 )
-from kitestring.model.earth import EarthModel
 from kitestring.model.observable import Kind
-from kitestring.model.predict import Event, Media, Prediction, Predictor, quasar_delay
-from kitestring.model.sources import get_source
-from kitestring.model.stations import Station, StationCatalogue
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
-from kitestring.observables.types import Observables, UplinkRamps
+from kitestring.observables.types import Observables
 
 Floats = NDArray[np.float64]
 
@@ -44,10 +40,6 @@ UNITS = {
     Kind.RANGE: "s",
 }
 """Unit of each kind of observable."""
-
-_START_OF_COUNT = {"start": 0.0, "middle": 0.5, "end": 1.0}
-_RATE_STEP = 4.0  # s; the difference of fourth order errs by 1e-20 of truncation and 1e-15 of noise
-_RATE_WEIGHTS = ((-2.0, 1.0 / 12.0), (-1.0, -2.0 / 3.0), (1.0, 2.0 / 3.0), (2.0, -1.0 / 12.0))
 
 
 class Target(Protocol):
@@ -87,147 +79,8 @@ class Computed:
     elevation: Floats
 
 
-def count_start(observables: Observables) -> Epoch:
-    """Return the start of each count, UTC."""
-    fraction = _START_OF_COUNT[observables.epoch_reference]
-    return observables.epoch.shifted(-fraction * observables.count)
-
-
-def count_middle(observables: Observables) -> Epoch:
-    """Return the middle of each count, UTC."""
-    fraction = _START_OF_COUNT[observables.epoch_reference]
-    return observables.epoch.shifted((0.5 - fraction) * observables.count)
-
-
-def predict_observables(
-    observables: Observables,
-    predictor: Predictor,
-    ramps: Sequence[UplinkRamps] = (),
-    stations: StationCatalogue | None = None,
-    directions: Mapping[str, Floats] | None = None,
-) -> Prediction:
-    """Predict observables of any kind that the estimator takes.
-
-    Parameters
-    ----------
-    observables : Observables
-        What was measured; only its path and epochs matter.
-    predictor : Predictor
-        The target and the media.
-    ramps : sequence of UplinkRamps
-        What stations transmitted.
-    stations : StationCatalogue, optional
-        Where participants are looked up; the package's own unless given.
-    directions : mapping of str to ndarray, shape (3,), optional
-        Unit vectors to reference sources that the catalogue does not hold.
-
-    Returns
-    -------
-    Prediction
-        A delta-DOR is the delay of the target minus that of the reference
-        source at the same epoch at station 1. A delay rate is the rate of the
-        delay at the middle of the count, less that of the reference source
-        where the path names one.
-
-    Raises
-    ------
-    ConfigurationError
-        For a kind or path that is not modelled.
-    UnknownNameError
-        For a station or reference source in no catalogue.
-    MissingDataError
-        Where the uplink frequency is not known.
-    """
-    path, kind = observables.path, observables.kind
-    get = (stations or StationCatalogue.default()).get
-    if len(path.participants) == 2 and kind is Kind.DOPPLER:
-        return predictor.one_way_doppler(
-            get(path.participants[1]),
-            count_start(observables),
-            observables.count,
-            oscillator_of(ramps, path.participants[0]),
-            path.receive_delay,
-        )
-    if len(path.participants) == 3:
-        if kind is Kind.DOPPLER:
-            return predictor.doppler(
-                get(path.participants[0]),
-                get(path.participants[2]),
-                count_start(observables),
-                observables.count,
-                ramps_of(ramps, path.participants[0], path.uplink_band, stations),
-                path.turnaround,
-                (path.transmit_delay, path.receive_delay),
-            )
-        if kind is Kind.RANGE:
-            received = observables.epoch.shifted(-path.receive_delay)
-            found = predictor.range(get(path.participants[0]), get(path.participants[2]), received)
-            equipment = path.transmit_delay + path.receive_delay
-            return Prediction(found.value + equipment, found.events, found.elevation)
-        if kind in (Kind.DELAY, Kind.DELTA_DOR, Kind.DELAY_RATE):
-            return _predict_delay(observables, predictor, get, directions or {})
-    raise ConfigurationError(
-        f"{kind} over {path} is not modelled.",
-        next_step="Leave it out, or give it as one-, two- or three-way Doppler, two- or three-way "
-        "range, delay, delay rate or delta-DOR.",
-    )
-
-
-def _predict_delay(
-    observables: Observables,
-    predictor: Predictor,
-    get: Callable[[str], Station],
-    directions: Mapping[str, Floats],
-) -> Prediction:
-    """Predict delay, delta-DOR or delay rate."""
-    path, kind = observables.path, observables.kind
-    station1, station2 = get(path.participants[1]), get(path.participants[2])
-    source = path.reference_source
-    if kind is Kind.DELTA_DOR and not source:
-        raise ConfigurationError(
-            f"the delta-DOR over {path} names no reference source.",
-            next_step="Set reference_source of its path, or call it a delay.",
-        )
-
-    def delay(received: Epoch) -> Prediction:
-        found = predictor.delay(station1, station2, received)
-        if kind is Kind.DELAY or not source:
-            return found
-        known = directions.get(source)
-        direction = get_source(source).direction if known is None else known
-        value = found.value - _reference_delay(predictor, direction, station1, station2, received)
-        return Prediction(value, found.events, found.elevation)
-
-    if kind is not Kind.DELAY_RATE:
-        return delay(observables.epoch)
-    middle = count_middle(observables)
-    value = np.zeros(len(middle))
-    events = []
-    for steps, weight in _RATE_WEIGHTS:
-        found = delay(middle.shifted(steps * _RATE_STEP))
-        value += weight / _RATE_STEP * found.value
-        events += [Event(e.epoch, weight / _RATE_STEP * e.partial) for e in found.events]
-    return Prediction(value, tuple(events), found.elevation)
-
-
-def _reference_delay(
-    predictor: Predictor, direction: Floats, station1: Station, station2: Station, received: Epoch
-) -> Floats:
-    """Return the delay of a quasar with what antennas and sky add, s."""
-    found, state1, state2 = quasar_delay(predictor.earth, station1, station2, direction, received)
-    added = predictor.station_delay(station2, state2, found.direction2)
-    return found.delay + added - predictor.station_delay(station1, state1, found.direction1)
-
-
 def compute(
-    observables: Observables,
-    target: Target,
-    values: Floats,
-    earth: EarthModel,
-    ramps: Sequence[UplinkRamps] = (),
-    media: Sequence[Media] = (),
-    stations: StationCatalogue | None = None,
-    directions: Mapping[str, Floats] | None = None,
+    observables: Observables, target: Target, values: Floats, model: ForwardModel
 ) -> Computed:
     """Return computed values and partials of observables for parameter values.
 
@@ -237,8 +90,7 @@ def compute(
     if not observables.good.any():
         empty = np.full(len(observables), np.nan)
         return Computed(empty, np.zeros((len(observables), len(values))), empty)
-    predictor = Predictor(earth, target.trajectory(values), media)
-    found = predict_observables(observables, predictor, ramps, stations, directions)
+    found = model.predict(observables, target.trajectory(values))
     partial = sum(
         np.einsum("ni,nip->np", event.partial, target.position_partial(values, event.epoch))
         for event in found.events
@@ -316,18 +168,14 @@ def fit_target(
     target: Target,
     observables: Sequence[Observables],
     parameters: Sequence[Parameter],
+    model: ForwardModel,
     *,
-    earth: EarthModel,
-    ramps: Sequence[UplinkRamps] = (),
-    media: Sequence[Media] = (),
     apriori_covariance: Floats | None = None,
     covariance: Floats | None = None,
     editing: Editing | None = None,
     arc_of: ArcNames | None = None,
     bias_sigma: float = np.inf,
     most_iterations: int = 25,
-    stations: StationCatalogue | None = None,
-    directions: Mapping[str, Floats] | None = None,
 ) -> tuple[Solution, ResidualTable]:
     """Fit a target's parameters to observables.
 
@@ -340,12 +188,8 @@ def fit_target(
     parameters : sequence of Parameter
         One for each of `target.names`, in their order: first guesses,
         a-priori sigmas, and which are only considered.
-    earth : EarthModel
-        Where stations are.
-    ramps : sequence of UplinkRamps
-        What stations transmitted.
-    media : sequence of Media
-        Delays of the stations' sky.
+    model : ForwardModel
+        What predicts them.
     apriori_covariance : ndarray, shape (q, q), optional
         Of the estimated parameters, in place of their sigmas.
     covariance : ndarray, shape (m, m), optional
@@ -359,10 +203,6 @@ def fit_target(
         A-priori sigma of these biases, unit of the observables.
     most_iterations : int
         When to give up.
-    stations : StationCatalogue, optional
-        Where participants are looked up; the package's own unless given.
-    directions : mapping of str to ndarray, shape (3,), optional
-        Unit vectors to reference sources that the catalogue does not hold.
 
     Returns
     -------
@@ -387,15 +227,12 @@ def fit_target(
         )
     data = measurements(observables, covariance=covariance, arc_of=arc_of)
 
-    def model(values: Floats) -> tuple[Floats, Floats]:
-        found = [
-            compute(o, target, values, earth, ramps, media, stations, directions)
-            for o in observables
-        ]
+    def computed(values: Floats) -> tuple[Floats, Floats]:
+        found = [compute(o, target, values, model) for o in observables]
         return np.concatenate([f.value for f in found]), np.vstack([f.partial for f in found])
 
     solution = batch_least_squares(
-        model,
+        computed,
         data,
         parameters,
         apriori_covariance=apriori_covariance,
@@ -413,26 +250,16 @@ def _labels(observables: Sequence[Observables]) -> tuple[Texts, Epoch]:
 
 
 def residuals_at(
-    target: Target,
-    values: Floats,
-    observables: Sequence[Observables],
-    *,
-    earth: EarthModel,
-    ramps: Sequence[UplinkRamps] = (),
-    media: Sequence[Media] = (),
-    stations: StationCatalogue | None = None,
-    directions: Mapping[str, Floats] | None = None,
+    target: Target, values: Floats, observables: Sequence[Observables], model: ForwardModel
 ) -> ResidualTable:
     """Compare observables with what they should be for given parameter values; nothing is fitted.
 
     Parameters are those of `fit_target`.
     """
-    predictor = Predictor(earth, target.trajectory(values), media)
+    trajectory = target.trajectory(values)
     computed = np.concatenate(
         [
-            predict_observables(o, predictor, ramps, stations, directions).value
-            if o.good.any()
-            else np.full(len(o), np.nan)
+            model.predict(o, trajectory).value if o.good.any() else np.full(len(o), np.nan)
             for o in observables
         ]
     )

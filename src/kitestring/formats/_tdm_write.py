@@ -290,13 +290,12 @@ def _described(o: Observables, keyword: str, comments: list[str]) -> tuple[Meta,
         target, station1, station2 = names
         meta |= {"PARTICIPANT_1": station1, "PARTICIPANT_2": station2, "PARTICIPANT_3": target}
         meta |= {"MODE": "SINGLE_DIFF", "PATH_1": "3,1", "PATH_2": "3,2"}
-        ends = (0, 0)
+        signal = [0, 0, 0]
     else:
         unique = list(dict.fromkeys(names))
         meta |= {f"PARTICIPANT_{k}": name for k, name in enumerate(unique, 1)}
         signal = [unique.index(name) + 1 for name in names]
         meta |= {"MODE": "SEQUENTIAL", "PATH": ",".join(str(k) for k in signal)}
-        ends = signal[0], signal[-1]
     meta |= {"TRANSMIT_BAND": path.uplink_band, "RECEIVE_BAND": path.downlink_band}
     if path.turnaround:
         above, below = _ratio(path.turnaround)
@@ -308,9 +307,11 @@ def _described(o: Observables, keyword: str, comments: list[str]) -> tuple[Meta,
     if keyword == "RANGE":
         meta |= {"RANGE_MODULUS": "0.0", "RANGE_UNITS": "s"}
     if path.transmit_delay:
-        meta[f"TRANSMIT_DELAY_{ends[0]}"] = repr(path.transmit_delay)
+        meta[f"TRANSMIT_DELAY_{signal[0]}"] = repr(path.transmit_delay)
     if path.receive_delay:
-        meta[f"RECEIVE_DELAY_{ends[1]}"] = repr(path.receive_delay)
+        meta[f"RECEIVE_DELAY_{signal[-1]}"] = repr(path.receive_delay)
+    if path.transponder_delay and len(signal) == 3:  # the whole of it: the format has one each way
+        meta[f"TRANSMIT_DELAY_{signal[1]}"] = repr(path.transponder_delay)
     told = list(comments)
     if o.flag[0]:
         meta["DATA_QUALITY"] = DEGRADED

@@ -61,6 +61,8 @@ _SCALES: dict[str, tuple[Scale, float]] = {
 }
 _REFERENCES: dict[str, EpochReference] = {"START": "start", "MIDDLE": "middle", "END": "end"}
 
+_DELAYS = ("TRANSMIT", "RECEIVE")
+
 # Turnaround ratios of (uplink, downlink) that transponders have as a rule
 _TURNAROUND = {
     ("S", "S"): 240 / 221,
@@ -270,13 +272,14 @@ class _Reader:
         up, down = _band(segment, "TRANSMIT_BAND"), _band(segment, "RECEIVE_BAND")
         delays = [
             segment.number(f"{word}_DELAY_{k}", 0.0)
-            for word, k in (("TRANSMIT", signal[0]), ("RECEIVE", signal[-1]))
+            for word, k in zip(_DELAYS, (signal[0], signal[-1]), strict=True)
         ]
         if len(signal) == 2:
             return SignalPath(names, "", 0.0, "", down, 0.0, delays[1])
         stated = "TURNAROUND_NUMERATOR" in segment.meta
         ratio = self._turnaround(segment, up, down) if turned or stated else 0.0
-        return SignalPath(names, "", ratio, up, down, *delays)
+        inside = [segment.number(f"{word}_DELAY_{signal[1]}", 0.0) for word in _DELAYS]
+        return SignalPath(names, "", ratio, up, down, delays[0], delays[1], sum(inside))
 
     def _turnaround(self, segment: Segment, up: str, down: str) -> float:
         words = ("TURNAROUND_NUMERATOR", "TURNAROUND_DENOMINATOR")

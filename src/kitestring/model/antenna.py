@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kitestring.errors import ConfigurationError
 from kitestring.model.constants import C
+from kitestring.model.structure import Structure
 from kitestring.model.time import Epoch
 
 Floats = NDArray[np.float64]
@@ -23,6 +24,8 @@ Mount = Literal["azel", "equatorial", "xyns", "xyew", "fixed"]
 MOUNTS: tuple[Mount, ...] = ("azel", "equatorial", "xyns", "xyew", "fixed")
 
 GRS80 = 2  # ERFA's number of the ellipsoid
+_FASTEST = np.pi / 2  # rad/s
+_REFRACTIVITY, _REFRACTIVITY_SCALE = 315e-6, 7350.0  # n - 1 at sea level, and its scale height, m
 _NEAR_EARTH = (6.3e6, 6.4e6)  # distances from the geocentre of anything on the ground, m
 
 
@@ -87,10 +90,14 @@ class Station:
     axis1_limits, axis2_limits : (float, float) or None
         Range of the axes in the sense of the mount (azimuth and elevation for
         ``"azel"``), rad; None where unknown. Azimuth is not wrapped.
+    slew : (float, float) or None
+        Greatest rates of the two axes, rad/s; None where unknown.
     sigma : float
         Standard deviation of each coordinate of the position, m.
     approximate : bool
         True where the position is not good enough for VLBI.
+    structure : Structure or None
+        Dimensions and expansion, for `kitestring.model.deformation`; None where unknown.
     origin : str
         Where the figures come from.
 
@@ -98,7 +105,7 @@ class Station:
     ------
     ConfigurationError
         For a position that is not on the ground, a mount that does not exist,
-        or a sigma or elevation limit out of range.
+        or a sigma, slew rate or elevation limit out of range.
     """
 
     name: str
@@ -116,6 +123,8 @@ class Station:
     sigma: float = 0.01
     approximate: bool = False
     origin: str = ""
+    slew: Limits | None = None
+    structure: Structure | None = None
 
     def __post_init__(self) -> None:
         for name in ("position", "velocity"):
@@ -142,6 +151,11 @@ class Station:
             raise ConfigurationError(
                 f"elevation limit of station {self.name} is not within 0 to 90 degrees.",
                 next_step="Give the lowest elevation that it reaches.",
+            )
+        if self.slew is not None and not all(0.0 < rate < _FASTEST for rate in self.slew):
+            raise ConfigurationError(
+                f"slew rates of station {self.name} are not within 0 to 90 degrees a second.",
+                next_step="Give those of both axes in rad/s, or None.",
             )
         if not self.sigma > 0.0:
             raise ConfigurationError(
@@ -202,21 +216,103 @@ def station_position(station: Station, epoch: Epoch) -> Floats:
     return station.position + station.velocity * np.asarray(elapsed)[..., None]
 
 
-def axis_offset_delay(station: Station, direction: ArrayLike) -> Floats:
-    """Return what the distance between an antenna's axes adds to an arrival there, s.
+def axis_offset_vector(
+    station: Station, direction: ArrayLike, *, refraction: bool = True
+) -> Floats:
+    """Return where the moving axis comes to lie, from the station's reference point.
 
-    -a sqrt(1 - (s . I)^2) / c with the axis offset a and the fixed axis I
-    (Sovers, Fanselow & Jacobs 1998; Calc): the moving axis leans towards the source, so
-    that a wavefront is met earlier. The delay of a baseline takes it + at
-    station 2 and - at station 1. Refraction, which lifts the direction by
-    0.1 degree at 7 degrees elevation, is not applied (1 ps for 2 m of offset).
+    At a right angle to the fixed axis, towards where the antenna points. Its part
+    along `Station.vertical` is how much higher than the reference point the antenna is.
 
     Parameters
     ----------
     station : Station
         Its mount and axis offset are used.
     direction : array_like, shape (..., 3)
-        Unit vector to the source as seen (aberrated), ITRF.
+        Unit vector to the source as seen (aberrated), ITRF, without refraction.
+    refraction : bool
+        Whether the antenna points higher by the bending of the air (`bending_angle`).
+
+    Returns
+    -------
+    ndarray, shape (..., 3)
+        ITRF, m. Zero where it points along the fixed axis.
+    """
+    seen = np.asarray(direction, dtype=np.float64)
+    axis = station.fixed_axis
+    if axis is None or station.axis_offset == 0.0:
+        return np.zeros(seen.shape)
+    pointed = _lifted(station, seen) if refraction else seen
+    # I x (s x I) is the part of s across the axis; it keeps its digits near the axis
+    across = np.cross(axis, np.cross(pointed, axis))
+    length = np.linalg.norm(across, axis=-1, keepdims=True)
+    return np.asarray(station.axis_offset * across / np.where(length > 0.0, length, 1.0))
+
+
+def bending_angle(station: Station, elevation: ArrayLike) -> Floats:
+    """Return how much higher than in vacuum a source is seen from a station, rad.
+
+    (n - 1) cot(E + 7.31 / (E + 4.4)), E in degrees (the form of Bennett 1982,
+    J. Navigation 35, 255), n of standard moist air at the station's height: 315 ppm
+    at sea level, less by 1/e in 7.35 km (ITU-R P.453). Weather changes it by a tenth.
+
+    Parameters
+    ----------
+    station : Station
+        Its height counts.
+    elevation : array_like, shape (...)
+        Without refraction, rad; below the horizon taken as 0.
+
+    Examples
+    --------
+    >>> station = Station("A", [4075539.0, 931735.0, 4801629.0])
+    >>> np.degrees(bending_angle(station, np.radians([7.0, 45.0]))).round(3)
+    array([0.123, 0.016])
+    """
+    degrees = np.maximum(np.degrees(np.asarray(elevation, dtype=np.float64)), 0.0)
+    refractivity = _REFRACTIVITY * np.exp(-station.geodetic[2] / _REFRACTIVITY_SCALE)
+    return np.asarray(refractivity / np.tan(np.radians(degrees + 7.31 / (degrees + 4.4))))
+
+
+def _lifted(station: Station, seen: Floats) -> Floats:
+    """Return a direction raised towards the zenith by the bending angle."""
+    up = station.vertical
+    sine = np.clip(seen @ up, -1.0, 1.0)[..., None]
+    level = seen - sine * up
+    cosine = np.linalg.norm(level, axis=-1, keepdims=True)
+    bent = bending_angle(station, np.arcsin(sine))
+    # at the zenith there is no azimuth, and nothing to lift
+    level = level / np.where(cosine > 0.0, cosine, 1.0)
+    raised = np.arctan2(sine, cosine) + bent
+    lifted = np.cos(raised) * level + np.sin(raised) * up
+    return np.asarray(np.where(cosine > 0.0, lifted, seen))
+
+
+def axis_offset_delay(station: Station, direction: ArrayLike, *, refraction: bool = True) -> Floats:
+    """Return what the distance between an antenna's axes adds to an arrival there, s.
+
+    -(d . s) / c with the `axis_offset_vector` d and the direction s: without
+    refraction, -a sqrt(1 - (s . I)^2) / c with the axis offset a and the fixed axis
+    I (Sovers, Fanselow & Jacobs 1998, section II.B). The moving axis leans towards
+    the source, so that a wavefront is met earlier. The delay of a baseline takes
+    it + at station 2 and - at station 1.
+
+    Refraction turns d, not s, as in Calc 11: in level layers of air n cos(E) is the
+    same at every height (Snell), so that a step along the ground costs what it
+    costs in vacuum. Taking the lifted direction for s as well errs by
+    a (n - 1) cos(E) / c, 2 ps for 2 m. A step up leaves air below; that belongs to
+    the troposphere at the antenna's height, 5 ps at HARTRAO's zenith.
+
+    Parameters
+    ----------
+    station : Station
+        Its mount and axis offset are used.
+    direction : array_like, shape (..., 3)
+        Unit vector to the source as seen (aberrated), ITRF, without refraction.
+    refraction : bool
+        Whether the antenna points where the air bends the direction to: 0.1 ps at
+        5 degrees of elevation for 8 m (more close to the fixed axis), and nothing
+        at all for ``"azel"``.
 
     Returns
     -------
@@ -230,9 +326,5 @@ def axis_offset_delay(station: Station, direction: ArrayLike) -> Floats:
     -6671
     """
     seen = np.asarray(direction, dtype=np.float64)
-    axis = station.fixed_axis
-    if axis is None or station.axis_offset == 0.0:
-        return np.zeros(seen.shape[:-1])
-    # |s x I| keeps its digits near the axis, where 1 - (s . I)^2 loses them
-    across = np.linalg.norm(np.cross(seen, axis), axis=-1)
-    return np.asarray(-station.axis_offset * across / C, dtype=np.float64)
+    moved = axis_offset_vector(station, seen, refraction=refraction)
+    return np.asarray(-np.sum(moved * seen, axis=-1) / C, dtype=np.float64)

@@ -10,16 +10,17 @@ comparison with other programs; the rest of the package has them by name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.errors import ConfigurationError
 from kitestring.model.constants import EARTH_RADIUS, GM, C
-from kitestring.model.earth import EarthModel, StationState
+from kitestring.model.earth import StationState, gcrs_state
 from kitestring.model.earth_orientation import EarthOrientation
 from kitestring.model.ephemeris import Ephemeris
+from kitestring.model.frames import EarthRotation, earth_rotation
 from kitestring.model.light_time import SHAPIRO_BODIES, Leg, down_leg, path_delay
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
@@ -45,11 +46,19 @@ class Delay:
         Arrival at station 2 minus arrival at station 1, s.
     direction1, direction2 : ndarray, shape (n, 3)
         Unit vectors from the stations to the source, BCRS (not aberrated).
+    leg : Leg or None
+        The signal's way to station 1; None from a source at infinity.
     """
 
     delay: Floats
     direction1: Floats
     direction2: Floats
+    leg: Leg | None = None
+
+    @property
+    def distance(self) -> Floats | float:
+        """Distance of the target, shape (n,), m; infinite for a source at infinity."""
+        return np.inf if self.leg is None else np.asarray(C * self.leg.light_time)
 
 
 def far_field_delay(
@@ -126,8 +135,8 @@ def near_field_delay(
     leg = down_leg(state1, trajectory, ephemeris)
     x1 = state1.barycentric
     target = leg.spacecraft[..., :3]
-    earth_acceleration = _acceleration(state1, ephemeris)
-    to_target1 = _to_target(leg, trajectory, earth_acceleration)
+    earth_acceleration = state1.earth_acceleration
+    to_target1 = _to_target(leg, trajectory)
     rho1 = np.linalg.norm(to_target1, axis=-1)
     velocity = state1.earth[..., 3:]
     shapiro1 = path_delay(ephemeris, state1.tdb, x1, target, state1.earth[..., :3])
@@ -159,10 +168,10 @@ def near_field_delay(
         topocentric = (_dot(velocity, position2 - state1.position) + faster) / C**2
         delay = coordinate - topocentric - state1.tdb_rate * delay
     rho2 = np.linalg.norm(to_target2, axis=-1)
-    return Delay(delay, leg.direction, to_target2 / rho2[..., None])
+    return Delay(delay, leg.direction, to_target2 / rho2[..., None], leg)
 
 
-def _to_target(leg: Leg, trajectory: Trajectory, earth_acceleration: Floats) -> Floats:
+def _to_target(leg: Leg, trajectory: Trajectory) -> Floats:
     """Return the vector from a station to the target at the target's event, m.
 
     Two positions relative to the SSB are good to 0.03 mm each. Beyond the Moon
@@ -175,110 +184,17 @@ def _to_target(leg: Leg, trajectory: Trajectory, earth_acceleration: Floats) -> 
     if trajectory.center.upper() != "EARTH" or not np.any(near):
         return np.asarray(plain)
     t = -leg.light_time[..., None]
-    earth_moved = state.earth[..., 3:] * t + 0.5 * earth_acceleration * t**2
+    earth_moved = state.earth[..., 3:] * t + 0.5 * state.earth_acceleration * t**2
     place = trajectory.state(leg.spacecraft_epoch)[..., :3]
     fine = place + earth_moved - state.barycentric_vector(state.position)
     return np.where(near[..., None], fine, plain)
-
-
-def _acceleration(state: StationState, ephemeris: Ephemeris) -> Floats:
-    """Return the acceleration of the Earth by Sun and Moon, m/s^2."""
-    total = np.zeros_like(state.position)
-    for name in ("SUN", "MOON"):
-        r = state.earth[..., :3] - ephemeris.barycentric(name, state.tdb)[..., :3]
-        total -= GM[name] * r / np.linalg.norm(r, axis=-1, keepdims=True) ** 3
-    return total
 
 
 def _dot(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.sum(a * b, axis=-1))
 
 
-@dataclass(frozen=True)
-class DelayPartials:
-    """How a delay moves with what it depends on; each of shape (n, 3), s/m.
-
-    Attributes
-    ----------
-    target : ndarray
-        d(delay)/d(target's position at its event), BCRS; the trajectory is
-        moved as a whole. Zero at infinity.
-    station1, station2 : ndarray
-        d(delay)/d(GCRS position) of the stations.
-    """
-
-    target: Floats
-    station1: Floats
-    station2: Floats
-
-
-def delay_partials(
-    state1: StationState,
-    state2: StationState,
-    found: Delay,
-    target_velocity: Floats | None = None,
-) -> DelayPartials:
-    """Return the partial derivatives of a delay, good to 1e-7 but for the gravitational delay's.
-
-    With u the directions, V the Earth's velocity and w that of station 2, a
-    change of its position q moves the delay by g . q / (1 - g . w),
-    g = -u2 / (c + u2 . V) - V / c^2 (the second term is its clock's).
-
-    Parameters
-    ----------
-    state1, state2 : StationState, shape (n,)
-        As given to `near_field_delay` or `far_field_delay`.
-    found : Delay
-        What that returned.
-    target_velocity : ndarray, shape (n, 3), optional
-        Of a target at finite distance at its event, BCRS, m/s.
-    """
-    u1, u2 = found.direction1, found.direction2
-    v, w = state1.earth[..., 3:], state2.velocity
-    slowed = C + _dot(u2, v)[..., None]
-    g = -u2 / slowed - v / C**2
-    loop = (1.0 - _dot(g, w))[..., None]
-    apart = u2 - u1
-    across = np.zeros_like(u1)
-    if target_velocity is not None:
-        # a moved target is met at another time, when it is elsewhere
-        late = u1 / (C + _dot(u1, target_velocity))[..., None]
-        across = apart - _dot(apart, target_velocity)[..., None] * late
-    target = across / slowed / loop
-    return DelayPartials(target, -g / loop - target, g / loop)
-
-
-def direction_partial(state1: StationState, state2: StationState, found: Delay) -> Floats:
-    """Return d(far-field delay)/d(direction), shape (n, 3), s: that of TN36 eq. 11.9.
-
-    The direction moves on the unit sphere: dot it with d(direction)/d(right
-    ascension or declination). The gravitational delay's own is left out (1e-8
-    of it away from the Sun).
-
-    Parameters
-    ----------
-    state1, state2 : StationState, shape (n,)
-        As given to `far_field_delay`.
-    found : Delay
-        What that returned.
-    """
-    b = state2.position - state1.position
-    v, w = state1.earth[..., 3:], state2.velocity
-    less = 2.0 * state1.solar_potential + 0.5 * _dot(v, v) + _dot(v, w)
-    vacuum = -b / C * (1.0 - less / C**2)[..., None] - v * (_dot(v, b) / (2 * C**3))[..., None]
-    slowed = 1.0 + _dot(found.direction1, v + w) / C
-    return np.asarray((vacuum - found.delay[..., None] * (v + w) / C) / slowed[..., None])
-
-
 # -- stations by their GCRS states -------------------------------------------
-
-
-class _Unturned:
-    """No Earth orientation: the geocentre and the spin axis do without."""
-
-    def at(self, epoch: Epoch) -> EarthOrientation:
-        zero = np.zeros(epoch.shape)
-        return EarthOrientation(zero, zero, zero, zero, zero)
 
 
 def near_field(
@@ -395,9 +311,11 @@ def _delay_and_rate(
     """Return a delay at t1 and the difference of those around it."""
     steps = np.array([0, *(step for step, _ in _RATE_WEIGHTS)]) * _RATE_STEP
     epochs = Epoch.concatenate([t1.to("tt").shifted(step) for step in steps])
-    centre = EarthModel(ephemeris, _Unturned(), displacements=()).station_state(None, epochs)
+    # no Earth orientation: the spin axis does without
+    still = EarthOrientation(*np.zeros((5, *epochs.shape)))
+    rotation = earth_rotation(epochs, still)
     states = [
-        gcrs_state(centre, *_moved(motion, centre.spin, t1, steps, name), ephemeris, name)
+        gcrs_state(ephemeris, epochs, rotation, *_moved(motion, rotation, t1, steps, name), name)
         for name, motion in (("station 1", station1), ("station 2", station2))
     ]
     value = delay(*states).reshape(len(steps), -1)
@@ -406,36 +324,7 @@ def _delay_and_rate(
     return value[0], weights @ (value[1:] - value[0]) / _RATE_STEP
 
 
-def gcrs_state(
-    centre: StationState, position: Floats, velocity: Floats, ephemeris: Ephemeris, name: str
-) -> StationState:
-    """Return the state of a station of which position and velocity in GCRS are known.
-
-    Parameters
-    ----------
-    centre : StationState, shape (n,)
-        The geocentre at the readings of the station's clock.
-    position, velocity : ndarray, shape (n, 3)
-        GCRS at these readings, m and m/s.
-    ephemeris : Ephemeris
-        For where the Earth is then.
-    name : str
-        Of the station.
-    """
-    topocentric = _dot(centre.earth[..., 3:], position) / C**2
-    tdb = centre.tdb.shifted(topocentric)
-    return replace(
-        centre,
-        name=name,
-        tdb=tdb,
-        tdb_minus_tt=centre.tdb_minus_tt + topocentric,
-        position=position,
-        velocity=velocity,
-        earth=ephemeris.barycentric("EARTH", tdb),
-    )
-
-
-def _moved(motion: Motion, spin: Floats, t1: Epoch, steps: Floats, name: str) -> Motion:
+def _moved(motion: Motion, rotation: EarthRotation, t1: Epoch, steps: Floats, name: str) -> Motion:
     """Return positions and velocities at all steps, shape (steps * n, 3)."""
     shape = (*t1.shape, 3)
     given = [np.asarray(part, dtype=np.float64) for part in motion]
@@ -457,5 +346,5 @@ def _moved(motion: Motion, spin: Floats, t1: Epoch, steps: Floats, name: str) ->
         velocity = velocity + factor * term
         factor = factor * elapsed / order
         position = position + factor * term
-        term = np.cross(spin, term)
+        term = rotation.velocity(term)
     return position, velocity

@@ -1,8 +1,9 @@
 """How far tides move a station from its regularised position.
 
 Solid Earth tide and pole tide of the IERS Conventions (2010), TN36 section 7.1,
-in ITRF. Everything is written for arrays of epochs. Latitude and the directions
-up, east and north are geocentric here, as in the Conventions' equations.
+in ITRF; the loads of the oceans are in `ocean_loading` and `ocean_pole_tide`.
+Everything is written for arrays of epochs. Latitude and the directions up, east
+and north are geocentric here, as in the Conventions' equations.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kitestring.errors import ConfigurationError
 from kitestring.model.constants import EARTH_RADIUS, GM
-from kitestring.model.time import DAY, MJD_J2000, Epoch
+from kitestring.model.time import DAY, MJD_J2000, Epoch, tai_minus_near_ut1
 
 Floats = NDArray[np.float64]
 MeanPole = Literal["secular", "iers2010"]
@@ -91,7 +92,7 @@ def solid_earth_tide(position: ArrayLike, epoch: Epoch, sun: ArrayLike, moon: Ar
     position : array_like, shape (..., 3)
         Station, ITRF, m.
     epoch : Epoch, shape (...)
-        Any scale. UT1 is taken as UTC, which costs less than 1 micrometre.
+        Any scale. UT1 is known to a second, which costs less than 1 micrometre.
     sun, moon : array_like, shape (..., 3)
         Geocentric positions of Sun and Moon in ITRF, m.
 
@@ -111,15 +112,25 @@ def solid_earth_tide(position: ArrayLike, epoch: Epoch, sun: ArrayLike, moon: Ar
     ... ).round(4)
     array([0.077 , 0.063 , 0.0551])
     """
-    station = _Geocentric.of(position)
+    station = Geocentric.of(position)
     by_sun = _step1(station, np.asarray(sun, dtype=np.float64), GM["SUN"] / GM["EARTH"])
     by_moon = _step1(station, np.asarray(moon, dtype=np.float64), GM["MOON"] / GM["EARTH"])
     return by_sun + by_moon + _step2(station, epoch)
 
 
 @dataclass(frozen=True)
-class _Geocentric:
-    """Unit vectors, shape (..., 3), and sine and cosine of latitude, shape (...)."""
+class Geocentric:
+    """Where a station is as the tides' equations have it: by geocentric angles.
+
+    Attributes
+    ----------
+    up, east, north : ndarray, shape (..., 3)
+        Unit vectors, ITRF; up is away from the geocentre.
+    sin, cos : ndarray, shape (...)
+        Of the geocentric latitude.
+    longitude : ndarray, shape (...)
+        rad.
+    """
 
     up: Floats
     east: Floats
@@ -129,7 +140,8 @@ class _Geocentric:
     longitude: Floats
 
     @classmethod
-    def of(cls, position: ArrayLike) -> _Geocentric:
+    def of(cls, position: ArrayLike) -> Geocentric:
+        """Return that of ITRF positions, shape (..., 3), m."""
         xyz = np.asarray(position, dtype=np.float64)
         up = xyz / np.linalg.norm(xyz, axis=-1, keepdims=True)
         sin, cos = up[..., 2], np.hypot(up[..., 0], up[..., 1])
@@ -140,11 +152,12 @@ class _Geocentric:
         return cls(up, east, north, sin, cos, longitude)
 
     def vector(self, up: Floats, east: Floats, north: Floats) -> Floats:
+        """Return the ITRF vector, shape (..., 3), of components up, east and north."""
         total = up[..., None] * self.up + east[..., None] * self.east
         return np.asarray(total + north[..., None] * self.north)
 
 
-def _step1(station: _Geocentric, body: Floats, mass_ratio: float) -> Floats:
+def _step1(station: Geocentric, body: Floats, mass_ratio: float) -> Floats:
     """Return the displacement by one body, all frequencies alike (TN36 eq. 7.5 to 7.11)."""
     distance = np.linalg.norm(body, axis=-1)
     towards = body / distance[..., None]
@@ -177,7 +190,7 @@ def _step1(station: _Geocentric, body: Floats, mass_ratio: float) -> Floats:
     return np.asarray(total + station.vector(factor2 * up, factor2 * east, factor2 * north))
 
 
-def _step2(station: _Geocentric, epoch: Epoch) -> Floats:
+def _step2(station: Geocentric, epoch: Epoch) -> Floats:
     """Return the corrections for frequency dependence (TN36 eq. 7.12, 7.13)."""
     tau, slow = doodson_arguments(epoch)
     diurnal = np.exp(1j * (tau[..., None] + slow @ _DIURNAL[:, :5].T))
@@ -210,7 +223,7 @@ def doodson_arguments(epoch: Epoch) -> tuple[Floats, Floats]:
     Parameters
     ----------
     epoch : Epoch, shape (...)
-        Any scale. UT1 is taken as UTC.
+        Any scale. UT1 is known to a second here, without steps.
 
     Returns
     -------
@@ -226,7 +239,9 @@ def doodson_arguments(epoch: Epoch) -> tuple[Floats, Floats]:
     h = s - erfa.fad03(t)
     p = s - erfa.fal03(t)
     perihelion = h - erfa.falp03(t)
-    tau = erfa.gmst06(*epoch.to("utc").jd(), *tt.jd()) + np.pi - s
+    tai = epoch.to("tai")
+    ut1 = Epoch.normalised("ut1", tai.day, tai.second - tai_minus_near_ut1(tai))
+    tau = erfa.gmst06(*ut1.jd(), *tt.jd()) + np.pi - s
     return np.asarray(tau), np.stack(np.broadcast_arrays(s, h, p, -node, perihelion), axis=-1)
 
 
@@ -275,6 +290,37 @@ def mean_pole(epoch: Epoch, kind: str = "secular") -> tuple[Floats, Floats]:
     return x * 1e-3 * erfa.DAS2R, y * 1e-3 * erfa.DAS2R
 
 
+def wobble(
+    epoch: Epoch, xp: ArrayLike, yp: ArrayLike, kind: str = "secular"
+) -> tuple[Floats, Floats]:
+    """Return how far the pole is from where the pole tides are counted from (TN36 eq. 7.25).
+
+    Parameters
+    ----------
+    epoch : Epoch, shape (...)
+        Any scale.
+    xp, yp : array_like, shape (...)
+        Polar motion, rad.
+    kind : {"secular", "iers2010"}
+        See `mean_pole`.
+
+    Returns
+    -------
+    m1, m2 : ndarray, shape (...)
+        Towards Greenwich and 90 degrees east, **arcseconds**: the unit of the equations
+        that take them.
+
+    Raises
+    ------
+    ConfigurationError
+        For another kind.
+    """
+    mean_x, mean_y = mean_pole(epoch, kind)
+    m1 = (np.asarray(xp, dtype=np.float64) - mean_x) / erfa.DAS2R
+    m2 = -(np.asarray(yp, dtype=np.float64) - mean_y) / erfa.DAS2R
+    return m1, m2
+
+
 def pole_tide(
     position: ArrayLike,
     epoch: Epoch,
@@ -305,10 +351,8 @@ def pole_tide(
     ConfigurationError
         For another mean pole.
     """
-    station = _Geocentric.of(position)
-    mean_x, mean_y = _mean_pole(epoch, mean_pole)
-    m1 = (np.asarray(xp) - mean_x) / erfa.DAS2R
-    m2 = -(np.asarray(yp) - mean_y) / erfa.DAS2R
+    station = Geocentric.of(position)
+    m1, m2 = wobble(epoch, xp, yp, mean_pole)
     sl, cl = np.sin(station.longitude), np.cos(station.longitude)
     along, across = m1 * cl + m2 * sl, m1 * sl - m2 * cl
     # of the colatitude: sin 2 theta = sin 2 phi, cos 2 theta = -cos 2 phi, cos theta = sin phi
@@ -316,6 +360,3 @@ def pole_tide(
     south = 0.009 * (station.cos**2 - station.sin**2) * along
     east = 0.009 * station.sin * across
     return station.vector(up, east, -south)
-
-
-_mean_pole = mean_pole  # `pole_tide` has a parameter of that name

@@ -43,6 +43,38 @@ class Ramps(Protocol):
         """Rate of each piece, Hz/s."""
 
 
+def frequency_at(ramps: Ramps, epoch: Epoch) -> Floats:
+    """Return the last frequency that was begun before each epoch, Hz.
+
+    Good to what a ramp sweeps in its time and in the light path; plasma wants
+    no more.
+
+    Parameters
+    ----------
+    ramps : Ramps
+        The pieces; the first serves before it begins.
+    epoch : Epoch, shape (n,)
+        Any scale.
+
+    Raises
+    ------
+    MissingDataError
+        Where there are no pieces at all.
+    """
+    _check_some(ramps)
+    elapsed = epoch.to("tai").since(ramps.epoch[0].to("tai"))
+    piece = np.searchsorted(ramps.epoch.since(ramps.epoch[0]), elapsed, side="right") - 1
+    return np.asarray(ramps.frequency[np.maximum(piece, 0)], dtype=np.float64)
+
+
+def _check_some(ramps: Ramps) -> None:
+    if len(ramps.epoch) == 0:
+        raise MissingDataError(
+            f"no uplink frequency of {ramps.station} is known.",
+            next_step="Give the station's ramps (TRANSMIT_FREQ rows of a TDM).",
+        )
+
+
 def mean_transmitted_frequency(ramps: Ramps, start: Epoch, duration: Floats) -> Floats:
     """Return the mean of a ramped frequency over intervals.
 
@@ -66,11 +98,7 @@ def mean_transmitted_frequency(ramps: Ramps, start: Epoch, duration: Floats) -> 
     MissingDataError
         Where there are no pieces at all.
     """
-    if len(ramps.epoch) == 0:
-        raise MissingDataError(
-            f"no uplink frequency of {ramps.station} is known.",
-            next_step="Give the station's ramps (TRANSMIT_FREQ rows of a TDM).",
-        )
+    _check_some(ramps)
     reference = ramps.epoch[0]
     knots = ramps.epoch.since(reference)
     begin = start.to("tai").since(reference.to("tai"))

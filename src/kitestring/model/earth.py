@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -21,13 +22,14 @@ from kitestring.model.earth_orientation import EarthOrientation, EarthOrientatio
 from kitestring.model.ephemeris import Ephemeris
 from kitestring.model.frames import EarthRotation, earth_rotation
 from kitestring.model.ocean_loading import OceanLoadingTable
+from kitestring.model.ocean_pole_tide import ocean_pole_tide
 from kitestring.model.stations import Station, station_position
 from kitestring.model.subdaily import SUBDAILY, subdaily
-from kitestring.model.time import Epoch, tdb_minus_tt
+from kitestring.model.time import Epoch, Scale, tdb_minus_tt
 
 Floats = NDArray[np.float64]
 
-DISPLACEMENTS = ("solid_tide", "pole_tide", "ocean_loading")
+DISPLACEMENTS = ("solid_tide", "pole_tide", "ocean_pole_tide", "ocean_loading")
 GEOCENTRE = "geocentre"
 
 
@@ -56,14 +58,15 @@ class StationState:
         d(TDB-TT)/dt at the geocentre.
     position, velocity : ndarray, shape (n, 3)
         GCRS, m and m/s.
-    vertical : ndarray, shape (n, 3)
-        Unit vector to the zenith (along the ellipsoid's normal), GCRS.
+    rotation : EarthRotation, shape (n,)
+        How the Earth is turned then.
     earth : ndarray, shape (n, 6)
         State of the geocentre relative to the SSB at `tdb`.
-    spin : ndarray, shape (n, 3)
-        Angular velocity of the Earth, rad/s, GCRS.
-    solar_potential : ndarray, shape (n,)
-        Potential of the Sun at the geocentre, m^2/s^2.
+    earth_acceleration : ndarray, shape (n, 3)
+        Acceleration of the geocentre by Sun and Moon, m/s^2: good to 3e-8 m/s^2
+        (the planets).
+    sun : ndarray, shape (n, 3)
+        Position of the Sun relative to the SSB at `tdb`, m.
     """
 
     name: str
@@ -73,10 +76,16 @@ class StationState:
     tdb_rate: Floats
     position: Floats
     velocity: Floats
-    vertical: Floats
+    rotation: EarthRotation
     earth: Floats
-    spin: Floats
-    solar_potential: Floats
+    earth_acceleration: Floats
+    sun: Floats
+
+    @cached_property
+    def solar_potential(self) -> Floats:
+        """Potential of the Sun at the geocentre, shape (n,), m^2/s^2."""
+        away = np.linalg.norm(self.earth[..., :3] - self.sun, axis=-1)
+        return np.asarray(GM["SUN"] / away)
 
     def barycentric_vector(self, gcrs: Floats) -> Floats:
         """Return a GCRS vector from the geocentre in BCRS, TDB units.
@@ -94,9 +103,28 @@ class StationState:
         return self.earth[..., :3] + self.barycentric_vector(self.position)
 
     @property
+    def barycentric_velocity(self) -> Floats:
+        """Velocity relative to the SSB, shape (n, 3), m/s, with TDB as the time.
+
+        The two velocities add as special relativity has it, and the Sun's
+        potential shortens lengths and slows clocks: without that, 7 micrometres
+        a second are missing.
+        """
+        v = self.earth[..., 3:]
+        along = np.sum(v * self.velocity, axis=-1, keepdims=True)
+        speed2 = np.sum(v * v, axis=-1, keepdims=True)
+        slower = 2.0 * self.solar_potential[..., None] + 0.5 * speed2 + along
+        return np.asarray(v + self.velocity * (1.0 - slower / C**2) - v * along / (2 * C**2))
+
+    @property
     def acceleration(self) -> Floats:
         """Centripetal acceleration in GCRS, shape (n, 3), m/s^2."""
-        return np.cross(self.spin, self.velocity)
+        return np.cross(self.rotation.spin, self.velocity)
+
+    @property
+    def barycentric_acceleration(self) -> Floats:
+        """Acceleration relative to the SSB, shape (n, 3), m/s^2, good to 1e-8 of it."""
+        return self.earth_acceleration + self.acceleration
 
 
 def _check_names(kind: str, names: Sequence[str], known: Sequence[str]) -> None:
@@ -121,7 +149,7 @@ class EarthModel:
         Which displacements move a station: any of `DISPLACEMENTS`. By default all
         that there are data for: ocean loading only with a table of it.
     mean_pole : {"secular", "iers2010"}
-        Reference of the pole tide (7 ps apart).
+        Reference of the pole tides of Earth and ocean (7 ps apart).
     subdaily : sequence of str
         Which polar motion and UT1 within a day are added to the table: any of
         `SUBDAILY` (25 and 2 ps).
@@ -176,6 +204,47 @@ class EarthModel:
         whole = replace(eop, xp=eop.xp + xp, yp=eop.yp + yp, ut1_minus_tai=eop.ut1_minus_tai + ut1)
         return earth_rotation(epoch, whole), eop
 
+    def _ut1_minus_tai(self, tai: Epoch) -> Floats:
+        fast = sum(subdaily(effect, tai)[..., 2] for effect in self.subdaily)
+        return np.asarray(self.orientation.at(tai).ut1_minus_tai + fast)
+
+    def ut1(self, epoch: Epoch) -> Epoch:
+        """Return epochs in UT1, effects within a day included.
+
+        Raises
+        ------
+        SpanError
+            For an epoch that the Earth orientation does not cover.
+
+        Examples
+        --------
+        >>> EarthModel().ut1(Epoch.from_iso("2020-01-01T00:00:00")).iso(3)
+        '2019-12-31T23:59:59.823'
+        """
+        tai = epoch.to("tai")
+        return Epoch.normalised("ut1", tai.day, tai.second + self._ut1_minus_tai(tai))
+
+    def from_ut1(self, epoch: Epoch, scale: Scale = "utc") -> Epoch:
+        """Return epochs of UT1 in another scale; the reverse of `ut1`.
+
+        Raises
+        ------
+        ConfigurationError
+            For an epoch that is not of UT1.
+        SpanError
+            For an epoch that the Earth orientation does not cover.
+        """
+        if epoch.scale != "ut1":
+            raise ConfigurationError(
+                f"an epoch of {epoch.scale.upper()} is not one of UT1.",
+                next_step=f"Use its own to({scale!r}).",
+            )
+        tai = Epoch("tai", epoch.day, epoch.second)
+        for _ in range(3):  # UT1 drifts by 1e-8: each round gains that
+            less = self._ut1_minus_tai(tai)
+            tai = Epoch.normalised("tai", epoch.day, epoch.second - less)
+        return tai.to(scale)
+
     def displacement(
         self, station: Station, epoch: Epoch, rotation: EarthRotation, eop: EarthOrientation
     ) -> Floats:
@@ -189,6 +258,8 @@ class EarthModel:
             moved += solid_earth_tide(itrf, epoch, sun, moon)
         if "pole_tide" in self.displacements:
             moved += pole_tide(itrf, epoch, eop.xp, eop.yp, mean_pole=self.mean_pole)
+        if "ocean_pole_tide" in self.displacements:
+            moved += ocean_pole_tide(itrf, epoch, eop.xp, eop.yp, mean_pole=self.mean_pole)
         if "ocean_loading" in self.displacements and self.ocean_loading is not None:
             moved += self.ocean_loading.displacement(station, epoch)
         return moved
@@ -207,32 +278,63 @@ class EarthModel:
         rotation, eop = self.rotation(tt)
         if station is None:
             position = np.zeros((*tt.shape, 3))
-            vertical = np.zeros((*tt.shape, 3))
         else:
             itrf = station_position(station, tt)
-            itrf = itrf + self.displacement(station, tt, rotation, eop)
-            position = rotation.position(itrf)
-            vertical = rotation.position(np.broadcast_to(station.vertical, itrf.shape))
-        geocentric = tdb_minus_tt(tt)
-        coarse = Epoch.normalised("tdb", tt.day, tt.second + geocentric)
-        v = self.ephemeris.barycentric("EARTH", coarse)[..., 3:]
-        topocentric = np.sum(v * position, axis=-1) / C**2
-        tdb = coarse.shifted(topocentric)
-        earth = self.ephemeris.barycentric("EARTH", tdb)
-        sun = self.ephemeris.barycentric("SUN", tdb)
-        potential = GM["SUN"] / np.linalg.norm(earth[..., :3] - sun[..., :3], axis=-1)
-        step = 3600.0  # the shortest period of TDB-TT at the geocentre is days
-        rate = (tdb_minus_tt(tt.shifted(step)) - tdb_minus_tt(tt.shifted(-step))) / (2 * step)
-        return StationState(
-            name=GEOCENTRE if station is None else station.name,
-            tt=tt,
-            tdb=tdb,
-            tdb_minus_tt=geocentric + topocentric,
-            tdb_rate=rate,
-            position=position,
-            velocity=rotation.velocity(position),
-            vertical=vertical,
-            earth=earth,
-            spin=rotation.spin,
-            solar_potential=potential,
-        )
+            position = rotation.position(itrf + self.displacement(station, tt, rotation, eop))
+        name = GEOCENTRE if station is None else station.name
+        velocity = rotation.velocity(position)
+        return gcrs_state(self.ephemeris, tt, rotation, position, velocity, name)
+
+
+def gcrs_state(
+    ephemeris: Ephemeris,
+    tt: Epoch,
+    rotation: EarthRotation,
+    position: Floats,
+    velocity: Floats,
+    name: str,
+) -> StationState:
+    """Return the state of a station of which position and velocity in GCRS are known.
+
+    Parameters
+    ----------
+    ephemeris : Ephemeris
+        For the Earth, the Sun and the Moon.
+    tt : Epoch, shape (n,)
+        Readings of the station's ideal clock, TT.
+    rotation : EarthRotation, shape (n,)
+        How the Earth is turned then.
+    position, velocity : ndarray, shape (n, 3)
+        GCRS at these readings, m and m/s.
+    name : str
+        Of the station.
+    """
+    geocentric = tdb_minus_tt(tt)
+    coarse = Epoch.normalised("tdb", tt.day, tt.second + geocentric)
+    v = ephemeris.barycentric("EARTH", coarse)[..., 3:]
+    topocentric = np.sum(v * position, axis=-1) / C**2
+    tdb = coarse.shifted(topocentric)
+    earth = ephemeris.barycentric("EARTH", tdb)
+    sun = ephemeris.barycentric("SUN", tdb)[..., :3]
+    moon = ephemeris.barycentric("MOON", tdb)[..., :3]
+    step = 3600.0  # the shortest period of TDB-TT at the geocentre is days
+    rate = (tdb_minus_tt(tt.shifted(step)) - tdb_minus_tt(tt.shifted(-step))) / (2 * step)
+    return StationState(
+        name=name,
+        tt=tt,
+        tdb=tdb,
+        tdb_minus_tt=geocentric + topocentric,
+        tdb_rate=rate,
+        position=position,
+        velocity=velocity,
+        rotation=rotation,
+        earth=earth,
+        earth_acceleration=_pull(GM["SUN"], earth, sun) + _pull(GM["MOON"], earth, moon),
+        sun=sun,
+    )
+
+
+def _pull(gm: float, earth: Floats, body: Floats) -> Floats:
+    """Return the acceleration of the Earth by a body, m/s^2."""
+    away = earth[..., :3] - body
+    return np.asarray(-gm * away / np.linalg.norm(away, axis=-1, keepdims=True) ** 3)

@@ -32,6 +32,8 @@ SHAPIRO_BODIES = (
     "URANUS BARYCENTER",
     "NEPTUNE BARYCENTER",
 )
+INSIDE = 1e6
+"""So near to the centre of a body (m) a target is inside it: all that have orbits are larger."""
 _ITERATIONS = 6
 _CONVERGED = 1e-12  # s; the last correction is far below it
 _CONVERGED_DIGITS = 8  # units of the last digit: above 8192 s one is more than a picosecond
@@ -95,6 +97,8 @@ def shapiro_delay(
     difference = (2 * dot - rr**2) / (rs + rho)
     below = np.maximum(rr + difference, 0.0)
     below = np.where(rr == 0.0, radius, below)
+    # a target inside the body, such as its centre: a constant stands in
+    below = np.where(rs < INSIDE, INSIDE, below)
     return np.asarray(2 * gm / C**3 * np.log((rs + rr + rho) / below))
 
 

@@ -3,16 +3,16 @@
 The rotation is that of the IAU Working Group on Cartographic Coordinates and
 Rotational Elements 2015 (Archinal et al. 2018), periodic terms included. The
 2009 elements are not offered: on InSight's Doppler they cost 28 mHz and 6 km.
+`kitestring.model.mars_angles` holds the same motion with parameters to estimate.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.model.constants import GM
+from kitestring.model.rotation import BodyRotation
 from kitestring.model.time import DAY, Epoch
 
 Floats = NDArray[np.float64]
@@ -49,30 +49,6 @@ _GM_PHOBOS = 7.087546066894452e5
 _GM_DEIMOS = 9.615569648120313e4
 
 
-@dataclass(frozen=True)
-class BodyRotation:
-    """Orientation of a turning body at some epochs.
-
-    Attributes
-    ----------
-    matrix : ndarray, shape (..., 3, 3)
-        ICRF = matrix @ body-fixed.
-    spin : ndarray, shape (..., 3)
-        Angular velocity, rad/s, ICRF. The pole's own motion is left out of it.
-    """
-
-    matrix: Floats
-    spin: Floats
-
-    def position(self, fixed: Floats) -> Floats:
-        """Return ICRF vectors of body-fixed vectors, shape (..., 3)."""
-        return np.asarray(np.einsum("...ij,...j->...i", self.matrix, fixed))
-
-    def velocity(self, icrf: Floats) -> Floats:
-        """Return velocities (m/s) of body-fixed points at ICRF vectors from the centre."""
-        return np.asarray(np.cross(self.spin, icrf))
-
-
 def _days(epoch: Epoch) -> tuple[Floats, Floats, Floats]:
     """Return whole days since 2000-01-01 12h TDB, the rest in days, and Julian centuries."""
     tdb = epoch.to("tdb")
@@ -83,12 +59,14 @@ def _days(epoch: Epoch) -> tuple[Floats, Floats, Floats]:
 
 def _terms(
     terms: tuple[tuple[float, float, float], ...], t: Floats, quarter: float = 0.0
-) -> Floats:
-    """Return a sum of sines (cosines with a quarter of 90), degrees."""
-    total = np.zeros_like(t)
+) -> tuple[Floats, Floats]:
+    """Return a sum of sines (cosines with a quarter of 90), degrees, and its rate a century."""
+    total, slope = np.zeros_like(t), np.zeros_like(t)
     for amplitude, phase, rate in terms:
-        total = total + amplitude * np.sin(np.radians(phase + rate * t + quarter))
-    return total
+        angle = np.radians(phase + rate * t + quarter)
+        total = total + amplitude * np.sin(angle)
+        slope = slope + amplitude * np.radians(rate) * np.cos(angle)
+    return total, slope
 
 
 def mars_rotation(epoch: Epoch) -> BodyRotation:
@@ -100,19 +78,38 @@ def mars_rotation(epoch: Epoch) -> BodyRotation:
         Converted to TDB.
     """
     whole, rest, t = _days(epoch)
-    ra = _POLE_RA[0] + _POLE_RA[1] * t + _terms(_POLE_RA_TERMS, t)
-    dec = _POLE_DEC[0] + _POLE_DEC[1] * t + _terms(_POLE_DEC_TERMS, t, 90.0)
-    # whole turns are taken out before the days are added up: 1e6 degrees keep 1e-10 only
-    turned = (_MERIDIAN[1] * whole) % 360.0 + _MERIDIAN[1] * rest
-    meridian = _MERIDIAN[0] + turned + _terms(_MERIDIAN_TERMS, t)
-    matrix = _orientation(ra, dec, meridian)
-    return BodyRotation(matrix, np.radians(_MERIDIAN[1]) / DAY * matrix[..., :, 2])
+    in_ra, in_dec = _terms(_POLE_RA_TERMS, t), _terms(_POLE_DEC_TERMS, t, 90.0)
+    in_meridian = _terms(_MERIDIAN_TERMS, t)
+    ra = _POLE_RA[0] + _POLE_RA[1] * t + in_ra[0]
+    dec = _POLE_DEC[0] + _POLE_DEC[1] * t + in_dec[0]
+    # a turn a day is left out: a product of 2e6 degrees would be rounded by 14 micrometres,
+    # and whole turns before the rest is added, which they would round
+    turned = ((_MERIDIAN[1] - 360.0) * whole) % 360.0 + _MERIDIAN[1] * rest
+    matrix = _orientation(ra, dec, _MERIDIAN[0] + turned + in_meridian[0])
+    # the pole moves along its right ascension about ICRF's, in declination against the node
+    along, up, about = (
+        np.radians(steady + slope) / (36525.0 * DAY)
+        for steady, slope in (
+            (_POLE_RA[1], in_ra[1]),
+            (_POLE_DEC[1], in_dec[1]),
+            (_MERIDIAN[1] * 36525.0, in_meridian[1]),
+        )
+    )
+    spin = about[..., None] * matrix[..., :, 2] - up[..., None] * _node(ra)
+    spin[..., 2] += along
+    return BodyRotation(matrix, spin)
+
+
+def _node(ra: Floats) -> Floats:
+    """Return the node of the equator of a pole (degrees) on ICRF's."""
+    a = np.radians(ra)
+    return np.stack([-np.sin(a), np.cos(a), np.zeros_like(a)], axis=-1)
 
 
 def _orientation(ra: Floats, dec: Floats, meridian: Floats) -> Floats:
     """Return the matrix from body-fixed to ICRF axes for pole and meridian in degrees."""
     a, d, w = np.radians(ra), np.radians(dec), np.radians(meridian)
-    node = np.stack([-np.sin(a), np.cos(a), np.zeros_like(a)], axis=-1)
+    node = _node(ra)
     pole = np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=-1)
     ahead = np.cross(pole, node)
     cos, sin = np.cos(w)[..., None], np.sin(w)[..., None]

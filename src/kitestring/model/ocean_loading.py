@@ -89,7 +89,7 @@ class OceanLoading:
         Parameters
         ----------
         epoch : Epoch, shape (...)
-            Any scale. UT1 is taken as UTC.
+            Any scale. UT1 is known to a second here.
 
         Returns
         -------

@@ -3,31 +3,37 @@
 Correlation, estimation and simulation all ask here. A prediction comes with
 its partial derivatives with respect to the target's position at the events
 that it was seen at, so that any dynamics (or a fixed lander) can be put behind
-it by the chain rule.
+it by the chain rule. What antennas, air, plasma, equipment and clocks add is
+kept by name beside the value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kitestring.model.antenna import Station, axis_offset_delay
 from kitestring.model.constants import GM, L_B, C
 from kitestring.model.delay import Delay, far_field_delay, near_field_delay
-from kitestring.model.doppler import Ramps, mean_transmitted_frequency
+from kitestring.model.doppler import Ramps, frequency_at, mean_transmitted_frequency
 from kitestring.model.earth import EarthModel, StationState
 from kitestring.model.ephemeris import Ephemeris
-from kitestring.model.light_time import SHAPIRO_BODIES, Leg, down_leg, up_leg
-from kitestring.model.stations import Station, axis_offset_delay
+from kitestring.model.light_time import INSIDE, SHAPIRO_BODIES, Leg, down_leg, up_leg
+from kitestring.model.observable import Equipment, StationClock
+from kitestring.model.partials import delay_partials
+from kitestring.model.sight import Effect, Sight
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
 
 Floats = NDArray[np.float64]
+Parts = dict[str, Floats]
+"""What is added to a value, by name, in its unit."""
 
-Media = Callable[[Station, StationState, Floats], Floats]
-"""Extra delay (s) of a station: (station, its state, elevation in rad) -> delay."""
+AXIS_OFFSET = "axis offset"
+_NO_EQUIPMENT = Equipment()
 
 
 @dataclass(frozen=True)
@@ -58,82 +64,69 @@ class Prediction:
         Events at the target, with partials.
     elevation : ndarray, shape (n,)
         Elevation at the receiving station (station 1 of a baseline), rad, vacuum.
+    parts : mapping of str to ndarray, shape (n,)
+        What antennas, air, plasma, equipment and clocks have added to `value`,
+        by name, in its unit; the rest of it is geometry.
     """
 
     value: Floats
     events: tuple[Event, ...]
     elevation: Floats
+    parts: Mapping[str, Floats] = field(default_factory=dict)
 
 
-def aberrated_direction(state: StationState, direction: Floats) -> Floats:
-    """Return the direction that a station sees, GCRS unit vectors, shape (n, 3).
-
-    Aberration to first order in V/c and normalised: good to 5e-9 rad.
-    """
-    velocity = state.earth[..., 3:] + state.velocity
-    seen = direction + velocity / C
-    return np.asarray(seen / np.linalg.norm(seen, axis=-1, keepdims=True))
-
-
-def elevation(state: StationState, direction: Floats) -> Floats:
-    """Return the elevation at which a station sees a BCRS direction, rad, without refraction."""
-    seen = aberrated_direction(state, direction)
-    return np.asarray(np.arcsin(np.clip(np.sum(seen * state.vertical, axis=-1), -1.0, 1.0)))
-
-
-def station_delay(
-    earth: EarthModel,
-    station: Station,
-    state: StationState,
-    direction: Floats,
-    media: Sequence[Media] = (),
-) -> Floats:
-    """Return what a station's antenna and sky add to an arrival there, s.
+def added_parts(sight: Sight, effects: Sequence[Effect] = ()) -> Parts:
+    """Return what a station's antenna and sky add to an arrival there, by name, s.
 
     Parameters
     ----------
-    earth : EarthModel
-        Gives the Earth's rotation.
-    station : Station
-        Its mount and axis offset.
-    state : StationState, shape (n,)
-        The station at the arrivals.
-    direction : ndarray, shape (n, 3)
-        Unit vectors to the source, BCRS (aberration is added here).
-    media : sequence of Media
-        Delays of the sky, in order.
+    sight : Sight, shape (n,)
+        The station and where it looks.
+    effects : sequence of Effect
+        In order; those of one name are added up.
     """
-    seen = aberrated_direction(state, direction)
-    rotation, _ = earth.rotation(state.tt)
-    total = axis_offset_delay(station, rotation.to_itrf(seen))
-    angle = elevation(state, direction)
-    for effect in media:
-        total = total + effect(station, state, angle)
-    return total
+    parts = {AXIS_OFFSET: axis_offset_delay(sight.station, sight.itrf)}
+    for effect in effects:
+        parts = _sum(parts, {effect.name: effect.delay(sight)})
+    return parts
 
 
-def baseline_delay(
-    earth: EarthModel,
+def station_delay(sight: Sight, effects: Sequence[Effect] = ()) -> Floats:
+    """Return the sum of `added_parts`, s."""
+    return np.asarray(sum(added_parts(sight, effects).values()))
+
+
+def baseline_parts(first: Sight, second: Sight, effects: Sequence[Effect] = ()) -> Parts:
+    """Return what antennas and skies add to a delay, by name: at station 2 less at 1, s."""
+    return _sum(added_parts(second, effects), _scaled(added_parts(first, effects), -1.0))
+
+
+def baseline_sights(
     found: Delay,
-    first: tuple[Station, StationState],
-    second: tuple[Station, StationState],
-    media: Sequence[Media] = (),
-) -> Floats:
-    """Return the delay of a baseline with what antennas and skies add: at station 2 less at 1, s.
+    stations: tuple[Station, Station],
+    states: tuple[StationState, StationState],
+    frequency: float | None = None,
+    group: bool = True,
+) -> tuple[Sight, Sight]:
+    """Return how the two stations of a baseline see the target.
 
     Parameters
     ----------
-    earth : EarthModel
-        Gives the Earth's rotation.
     found : Delay
-        The delay of vacuum and its directions.
-    first, second : (Station, StationState)
-        The two stations, at the epochs that `found` was computed for.
-    media : sequence of Media
-        Delays of the sky, in order.
+        The delay of vacuum, with its directions.
+    stations, states
+        The baseline, and where it was when `found` was computed.
+    frequency : float, optional
+        Sky frequency, Hz.
+    group : bool
+        Whether the delay is the group's.
     """
-    total = found.delay + station_delay(earth, *second, found.direction2, media)
-    return total - station_delay(earth, *first, found.direction1, media)
+    directions = (found.direction1, found.direction2)
+    first, second = (
+        Sight(station, state, direction, found.distance, frequency, group)
+        for station, state, direction in zip(stations, states, directions, strict=True)
+    )
+    return first, second
 
 
 class Predictor:
@@ -145,24 +138,46 @@ class Predictor:
         Where stations are.
     trajectory : Trajectory
         Where the target is.
-    media : sequence of Media
-        Delays that the path through a station's sky adds, in order.
+    media : sequence of Effect
+        What a station's sky (or its antenna, beyond the axis offset) adds.
+    frequency : float, optional
+        Sky frequency of what is received (Hz), for plasma; of two- and three-way
+        Doppler it follows from the uplink.
+    clocks : mapping of str to StationClock, optional
+        By station name, of two- and three-way Doppler and range. Delays come
+        with their clocks taken off.
     """
 
     def __init__(
-        self, earth: EarthModel, trajectory: Trajectory, media: Sequence[Media] = ()
+        self,
+        earth: EarthModel,
+        trajectory: Trajectory,
+        media: Sequence[Effect] = (),
+        *,
+        frequency: float | None = None,
+        clocks: Mapping[str, StationClock] | None = None,
     ) -> None:
         self.earth = earth
         self.trajectory = trajectory
-        self.media = media
+        self.media = tuple(media)
+        self.frequency = frequency
+        self.clocks = dict(clocks or {})
 
-    def station_delay(self, station: Station, state: StationState, direction: Floats) -> Floats:
-        """Return what a station's antenna and sky add to an arrival there, s."""
-        return station_delay(self.earth, station, state, direction, self.media)
+    def _clock(self, station: Station, epoch: Epoch) -> Floats:
+        """Return a station's reading minus UTC, s."""
+        found = next((self.clocks[n] for n in station.names if n in self.clocks), None)
+        return np.zeros(epoch.shape) if found is None else found(epoch)
 
     def round_trip(
-        self, transmitter: Station, receiver: Station, received: Epoch
-    ) -> tuple[Floats, Leg, Leg]:
+        self,
+        transmitter: Station,
+        receiver: Station,
+        received: Epoch,
+        *,
+        transponder: float = 0.0,
+        frequencies: tuple[Floats | float | None, Floats | float | None] = (None, None),
+        group: bool = False,
+    ) -> tuple[Floats, Leg, Leg, Parts]:
         """Return light times of two- and three-way signals.
 
         Parameters
@@ -170,7 +185,13 @@ class Predictor:
         transmitter, receiver : Station
             The same station where two-way.
         received : Epoch, shape (n,)
-            Reception at the receiver.
+            Reception at the receiver's antenna.
+        transponder : float
+            Delay inside the spacecraft, s.
+        frequencies : tuple
+            Sky frequencies up and down, Hz, for plasma.
+        group : bool
+            Whether modulation is timed, or else phase.
 
         Returns
         -------
@@ -178,19 +199,103 @@ class Predictor:
             Reception minus transmission by the two stations' ideal clocks, s.
         down, up : Leg
             The two legs.
+        parts : dict of str to ndarray
+            What of it is not geometry.
         """
         state = self.earth.station_state(receiver, received)
         down = down_leg(state, self.trajectory, self.earth.ephemeris)
-        up, light_time = up_leg(down, transmitter, self.earth, self.trajectory)
-        light_time = light_time + self.station_delay(receiver, state, down.direction)
-        light_time = light_time + self.station_delay(transmitter, up.station, up.direction)
-        return light_time, down, up
+        up, light_time = up_leg(
+            _turned(down, transponder), transmitter, self.earth, self.trajectory
+        )
+        parts: Parts = {}
+        for station, leg, frequency in zip(
+            (transmitter, receiver), (up, down), frequencies, strict=True
+        ):
+            sight = Sight(station, leg.station, leg.direction, C * leg.light_time, frequency, group)
+            parts = _sum(parts, added_parts(sight, self.media))
+        light_time = light_time + sum(parts.values())
+        if transponder:
+            parts["transponder"] = np.full(light_time.shape, transponder)
+        return light_time, down, up, parts
 
-    def range(self, transmitter: Station, receiver: Station, received: Epoch) -> Prediction:
-        """Predict two- and three-way range as a round-trip light time, s."""
-        light_time, down, up = self.round_trip(transmitter, receiver, received)
+    def range(
+        self,
+        transmitter: Station,
+        receiver: Station,
+        received: Epoch,
+        equipment: Equipment = _NO_EQUIPMENT,
+    ) -> Prediction:
+        """Predict two- and three-way range as a round-trip light time, s.
+
+        Parameters
+        ----------
+        transmitter, receiver : Station
+            The same station where two-way.
+        received : Epoch, shape (n,)
+            Time tag of the reception, by the receiver's clock.
+        equipment : Equipment
+            Delays on the way.
+        """
+        at_antenna = received.shifted(-self._clock(receiver, received) - equipment.receive)
+        light_time, down, up, parts = self.round_trip(
+            transmitter,
+            receiver,
+            at_antenna,
+            transponder=equipment.transponder,
+            frequencies=(self.frequency, self.frequency),
+            group=True,
+        )
+        known = _known(light_time)[0]
+        sent = at_antenna.shifted(-known - equipment.transmit)
+        clocks = self._clock(receiver, received) - self._clock(transmitter, sent)
+        ends = {
+            "equipment of the stations": np.full(known.shape, equipment.transmit)
+            + equipment.receive,
+            "clocks": clocks,
+        }
+        parts = _sum(parts, {name: value for name, value in ends.items() if np.any(value)})
+        value = light_time + equipment.transmit + equipment.receive + clocks
         event = Event(down.spacecraft_epoch, (down.direction + up.direction) / C)
-        return Prediction(light_time, (event,), elevation(down.station, down.direction))
+        seen = Sight(receiver, down.station, down.direction).elevation
+        return Prediction(value, (event,), seen, parts)
+
+    def one_way_range(
+        self, receiver: Station, received: Epoch, receive_delay: float = 0.0
+    ) -> Prediction:
+        """Predict the range of a signal that the target itself times by a clock of TDB, s.
+
+        Parameters
+        ----------
+        receiver : Station
+            Receiving station.
+        received : Epoch, shape (n,)
+            Time tag of the reception, UTC.
+        receive_delay : float
+            Equipment delay of the receiver, s.
+
+        Returns
+        -------
+        Prediction
+            Reception (TDB at the station, topocentric term included) minus
+            transmission. A real clock on board adds its own reading minus TDB.
+        """
+        state = self.earth.station_state(receiver, received.shifted(-receive_delay))
+        down = down_leg(state, self.trajectory, self.earth.ephemeris)
+        sight = self._sight(receiver, down, group=True)
+        parts = added_parts(sight, self.media)
+        value = down.light_time + sum(parts.values()) + receive_delay
+        event = Event(down.spacecraft_epoch, down.direction / C)
+        return Prediction(value, (event,), sight.elevation, parts)
+
+    def _states(
+        self, station1: Station, station2: Station, received: Epoch
+    ) -> tuple[StationState, StationState]:
+        at = self.earth.station_state
+        return at(station1, received), at(station2, received)
+
+    def _sight(self, receiver: Station, down: Leg, *, group: bool) -> Sight:
+        distance = C * down.light_time
+        return Sight(receiver, down.station, down.direction, distance, self.frequency, group)
 
     def doppler(
         self,
@@ -200,7 +305,7 @@ class Predictor:
         count: Floats,
         ramps: Ramps,
         turnaround: float,
-        delays: tuple[float, float] = (0.0, 0.0),
+        equipment: Equipment = _NO_EQUIPMENT,
     ) -> Prediction:
         """Predict the mean received frequency of two- and three-way signals, Hz.
 
@@ -209,34 +314,49 @@ class Predictor:
         transmitter, receiver : Station
             The same station where two-way.
         start : Epoch, shape (n,)
-            Start of each count at the receiver, UTC.
+            Start of each count by the receiver's clock, UTC.
         count : ndarray, shape (n,)
-            Length of each count, s.
+            Length of each count by the same, s.
         ramps : Ramps
-            What the transmitter sent.
+            What the transmitter sent, by its own clock.
         turnaround : float
             Received over transmitted frequency at the spacecraft.
-        delays : tuple of float
-            Equipment delays of transmitter and receiver, s: the ramp's epochs
-            and the time tags refer to the equipment, not to the antenna.
+        equipment : Equipment
+            Delays on the way: the ramp's epochs and the time tags refer to the
+            equipment, not to the antennas.
         """
         n = len(start)
-        both = Epoch.concatenate([start, start.shifted(count)]).shifted(-delays[1])
-        light_time, down, up = self.round_trip(transmitter, receiver, both)
+        tags = Epoch.concatenate([start, start.shifted(count)])
+        reading = self._clock(receiver, tags)
+        both = tags.shifted(-reading - equipment.receive)
+        lasts = count - (reading[n:] - reading[:n])
+        up_frequency = frequency_at(ramps, both)
+        light_time, down, up, parts = self.round_trip(
+            transmitter,
+            receiver,
+            both,
+            transponder=equipment.transponder,
+            frequencies=(up_frequency, turnaround * up_frequency),
+        )
         light_time, known = _known(light_time)
         change = light_time[n:] - light_time[:n]
-        sent_for = count - change
-        sent_from = start.to("tai").shifted(-light_time[:n] - delays[1] - delays[0])
+        sent_from = both[:n].to("tai").shifted(-light_time[:n] - equipment.transmit)
+        sent_for = lasts - change
+        # the ramps are by the transmitter's clock
+        ahead = self._clock(transmitter, sent_from)
+        faster = self._clock(transmitter, sent_from.shifted(sent_for)) - ahead
+        sent_from, sent_for = sent_from.shifted(ahead), sent_for + faster
         transmitted = mean_transmitted_frequency(ramps, sent_from, sent_for)
         value = turnaround * transmitted * (sent_for / count)
-        slope = (-turnaround * transmitted / count)[:, None]
+        slope = -turnaround * transmitted / count
+        parts.pop("transponder", None)
+        found = {name: slope * (part[n:] - part[:n]) for name, part in parts.items()}
+        if self.clocks:
+            found["clocks"] = slope * (reading[n:] - reading[:n] - faster)
         partial = (down.direction + up.direction) / C
-        events = (
-            Event(down.spacecraft_epoch[n:], slope * partial[n:]),
-            Event(down.spacecraft_epoch[:n], -slope * partial[:n]),
-        )
         value = np.where(known[:n] & known[n:], value, np.nan)
-        return Prediction(value, events, elevation(down.station, down.direction)[:n])
+        seen = Sight(receiver, down.station, down.direction).elevation[:n]
+        return Prediction(value, _of_count(down, slope, partial), seen, found)
 
     def one_way_doppler(
         self,
@@ -266,32 +386,97 @@ class Predictor:
         both = Epoch.concatenate([start, start.shifted(count)]).shifted(-receive_delay)
         state = self.earth.station_state(receiver, both)
         down = down_leg(state, self.trajectory, self.earth.ephemeris)
-        late, known = _known(down.light_time + self.station_delay(receiver, state, down.direction))
+        sight = replace(
+            self._sight(receiver, down, group=False), frequency=frequency_at(transmitted, both)
+        )
+        parts = added_parts(sight, self.media)
+        late, known = _known(down.light_time + sum(parts.values()))
         # the station's TT second is not quite one of TDB, nor is the target's proper second
         coordinate = late - state.tdb_minus_tt
         elapsed = count - (coordinate[n:] - coordinate[:n])
         sent_for = elapsed * proper_time_rate(down, self.earth.ephemeris)[:n]
         sent_from = down.spacecraft_epoch[:n].to("tai")
         frequency = mean_transmitted_frequency(transmitted, sent_from, sent_for)
-        slope = (-frequency / count)[:, None]
-        partial = down.direction / C
-        events = (
-            Event(down.spacecraft_epoch[n:], slope * partial[n:]),
-            Event(down.spacecraft_epoch[:n], -slope * partial[:n]),
-        )
+        slope = -frequency / count
+        found = {name: slope * (part[n:] - part[:n]) for name, part in parts.items()}
         value = np.where(known[:n] & known[n:], frequency * (sent_for / count), np.nan)
-        return Prediction(value, events, elevation(state, down.direction)[:n])
+        events = _of_count(down, slope, down.direction / C)
+        return Prediction(value, events, sight.elevation[:n], found)
 
-    def delay(self, station1: Station, station2: Station, received: Epoch) -> Prediction:
-        """Predict the VLBI delay of the target, s; `received` is its arrival at station 1."""
-        state1 = self.earth.station_state(station1, received)
-        state2 = self.earth.station_state(station2, received)
-        found = near_field_delay(state1, state2, self.trajectory, self.earth.ephemeris)
-        both = (station1, state1), (station2, state2)
-        value = baseline_delay(self.earth, found, *both, self.media)
-        sent = down_leg(state1, self.trajectory, self.earth.ephemeris).spacecraft_epoch
-        partial = (found.direction2 - found.direction1) / C
-        return Prediction(value, (Event(sent, partial),), elevation(state1, found.direction1))
+    def delay(
+        self, station1: Station, station2: Station, received: Epoch, *, group: bool = True
+    ) -> Prediction:
+        """Predict the VLBI delay of the target, s.
+
+        Parameters
+        ----------
+        station1, station2 : Station
+            The baseline.
+        received : Epoch, shape (n,)
+            Arrival at station 1.
+        group : bool
+            Whether it is the group's delay, or else that of the phase.
+        """
+        states = self._states(station1, station2, received)
+        found = near_field_delay(*states, self.trajectory, self.earth.ephemeris)
+        sights = baseline_sights(found, (station1, station2), states, self.frequency, group)
+        parts = baseline_parts(*sights, self.media)
+        assert found.leg is not None  # that of a target at finite distance is kept
+        partial = delay_partials(*states, found, found.leg.spacecraft[..., 3:]).target
+        event = Event(found.leg.spacecraft_epoch, partial)
+        value = found.delay + sum(parts.values())
+        return Prediction(value, (event,), sights[0].elevation, parts)
+
+    def reference_delay(
+        self,
+        direction: Floats,
+        station1: Station,
+        station2: Station,
+        received: Epoch,
+        *,
+        group: bool = True,
+    ) -> Floats:
+        """Return the delay of a quasar with what antennas and skies add, s.
+
+        Parameters are those of `delay`; `direction` is the unit vector to the source.
+        """
+        states = self._states(station1, station2, received)
+        found = far_field_delay(*states, direction, self.earth.ephemeris)
+        sights = baseline_sights(found, (station1, station2), states, self.frequency, group)
+        return found.delay + sum(baseline_parts(*sights, self.media).values())
+
+
+def _sum(one: Parts, other: Parts) -> Parts:
+    return {
+        name: np.asarray(sum(parts[name] for parts in (one, other) if name in parts))
+        for name in (*one, *(n for n in other if n not in one))
+    }
+
+
+def _scaled(parts: Parts, factor: float) -> Parts:
+    return {name: factor * part for name, part in parts.items()}
+
+
+def _turned(down: Leg, transponder: float) -> Leg:
+    """Return a downlink that begins with the signal's arrival at the transponder."""
+    if not transponder:
+        return down
+    position = down.spacecraft[..., :3] - down.spacecraft[..., 3:] * transponder
+    return replace(
+        down,
+        light_time=down.light_time + transponder,
+        spacecraft_epoch=down.spacecraft_epoch.shifted(-transponder),
+        spacecraft=np.concatenate([position, down.spacecraft[..., 3:]], axis=-1),
+    )
+
+
+def _of_count(down: Leg, slope: Floats, partial: Floats) -> tuple[Event, Event]:
+    """Return the events of a count's end and start; `slope` is d(value)/d(light time)."""
+    n, each = len(slope), slope[:, None]
+    return (
+        Event(down.spacecraft_epoch[n:], each * partial[n:]),
+        Event(down.spacecraft_epoch[:n], -each * partial[:n]),
+    )
 
 
 def _known(light_time: Floats) -> tuple[Floats, NDArray[np.bool_]]:
@@ -313,31 +498,7 @@ def proper_time_rate(leg: Leg, ephemeris: Ephemeris) -> Floats:
     for name in ("EARTH", *SHAPIRO_BODIES):
         body = ephemeris.barycentric(name, leg.spacecraft_epoch)
         away = np.linalg.norm(leg.spacecraft[:, :3] - body[:, :3], axis=-1)
-        potential += GM[name] / away
+        # whatever is at a body's centre has no clock of its own
+        potential += np.where(away > INSIDE, GM[name] / np.maximum(away, INSIDE), 0.0)
     speed2 = np.sum(leg.spacecraft[:, 3:] ** 2, axis=-1)
     return np.asarray(1.0 - (potential + 0.5 * speed2) / C**2 + L_B)
-
-
-def quasar_delay(
-    earth: EarthModel,
-    station1: Station,
-    station2: Station,
-    direction: Floats,
-    received: Epoch,
-) -> tuple[Delay, StationState, StationState]:
-    """Return the vacuum delay of a quasar and the two stations' states.
-
-    Parameters
-    ----------
-    earth : EarthModel
-        Where stations are.
-    station1, station2 : Station
-        The baseline.
-    direction : ndarray, shape (3,)
-        Unit vector to the source.
-    received : Epoch, shape (n,)
-        Arrival at station 1.
-    """
-    state1 = earth.station_state(station1, received)
-    state2 = earth.station_state(station2, received)
-    return far_field_delay(state1, state2, direction, earth.ephemeris), state1, state2

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kitestring.errors import FormatError, KitestringError, MissingDataError, UnknownNameError
 from kitestring.model.antenna import GRS80, Station
+from kitestring.model.structure import Structure
 from kitestring.model.time import DAY, Epoch
 
 Floats = NDArray[np.float64]
@@ -34,10 +35,29 @@ _KEYS = {
     "elevation_limit_deg": float,
     "axis1_limits_deg": list,
     "axis2_limits_deg": list,
+    "slew_deg_per_s": list,
     "sigma_m": float,
     "approximate": bool,
     "origin": str,
+    "structure": dict,
 }
+_STRUCTURE = {  # key of [station.structure]: attribute of Structure
+    "reference_temperature_c": "reference_temperature",
+    "foundation_height_m": "foundation",
+    "fixed_axis_m": "fixed_axis",
+    "vertex_m": "vertex",
+    "focus_height_m": "focus_height",
+    "focus": "focus",
+    "radome": "radome",
+    "foundation_expansion_per_k": "foundation_expansion",
+    "fixed_axis_expansion_per_k": "fixed_axis_expansion",
+    "axis_offset_expansion_per_k": "offset_expansion",
+    "vertex_expansion_per_k": "vertex_expansion",
+    "focus_expansion_per_k": "focus_expansion",
+}
+_STRUCTURE_KEYS = dict.fromkeys(_STRUCTURE, float) | {"focus": str, "radome": bool}
+_STRUCTURE_NEEDS = tuple(_STRUCTURE)[:5]
+_ZERO_CELSIUS = 273.15
 
 
 def load_stations(path: str | Path) -> tuple[Station, ...]:
@@ -48,7 +68,13 @@ def load_stations(path: str | Path) -> tuple[Station, ...]:
     else may be left out: ``code``, ``aliases``, ``velocity_m_per_year``,
     ``epoch`` (such as ``"2020-01-01"``), ``frame``, ``mount``,
     ``axis_offset_m``, ``elevation_limit_deg``, ``axis1_limits_deg``,
-    ``axis2_limits_deg``, ``sigma_m``, ``approximate``, ``origin``.
+    ``axis2_limits_deg``, ``slew_deg_per_s``, ``sigma_m``, ``approximate``,
+    ``origin``, and a table ``[station.structure]`` with the antenna's dimensions
+    (`kitestring.model.structure`): ``reference_temperature_c``,
+    ``foundation_height_m``, ``fixed_axis_m``, ``vertex_m``, ``focus_height_m``, and
+    where they are not the usual ones ``focus`` (``"primary"``), ``radome`` and the
+    expansions ``foundation_``, ``fixed_axis_``, ``axis_offset_``, ``vertex_`` and
+    ``focus_expansion_per_k``.
 
     Parameters
     ----------
@@ -90,17 +116,7 @@ def load_stations(path: str | Path) -> tuple[Station, ...]:
 def _station(table: Mapping[str, Any], place: str) -> Station:
     """Make a station of a TOML table."""
     place = f"{place} ({table.get('name', 'no name')})"
-    for key, value in table.items():
-        if key not in _KEYS:
-            raise UnknownNameError("key of a station", key, _KEYS, place=place)
-        wanted = _KEYS[key]
-        number = wanted is float and isinstance(value, int) and not isinstance(value, bool)
-        if not (isinstance(value, wanted) or number):
-            raise FormatError(
-                f"{key} = {value!r} is not a {wanted.__name__}.",
-                place=place,
-                next_step="See `load_stations` for an example of each key.",
-            )
+    _check_keys(table, _KEYS, "key of a station", place)
     if "name" not in table:
         raise FormatError("has no name.", place=place, next_step='Add name = "...".')
     given: dict[str, Any] = {
@@ -122,15 +138,67 @@ def _station(table: Mapping[str, Any], place: str) -> Station:
                 given[name] = float(table[key])
         if "elevation_limit_deg" in table:
             given["elevation_limit"] = float(np.radians(table["elevation_limit_deg"]))
-        for axis in ("axis1_limits", "axis2_limits"):
-            if f"{axis}_deg" in table:
-                low, high = np.radians(_numbers(table, f"{axis}_deg", 2, place)).tolist()
-                given[axis] = (low, high)
+        for key, name in (
+            ("axis1_limits_deg", "axis1_limits"),
+            ("axis2_limits_deg", "axis2_limits"),
+            ("slew_deg_per_s", "slew"),
+        ):
+            if key in table:
+                first, second = np.radians(_numbers(table, key, 2, place)).tolist()
+                given[name] = (first, second)
+        if "structure" in table:
+            given["structure"] = _structure(table["structure"], f"{place}, structure")
         return Station(**given)
     except FormatError:
         raise
     except KitestringError as problem:
         raise FormatError(problem.message, place=place, next_step=problem.next_step) from None
+
+
+def _check_keys(table: Mapping[str, Any], keys: Mapping[str, type], kind: str, place: str) -> None:
+    """Refuse keys that do not exist, and values of another type."""
+    for key, value in table.items():
+        if key not in keys:
+            raise UnknownNameError(kind, key, keys, place=place)
+        wanted = keys[key]
+        number = wanted is float and isinstance(value, int) and not isinstance(value, bool)
+        if not (isinstance(value, wanted) or number):
+            raise FormatError(
+                f"{key} = {value!r} is not a {wanted.__name__}.",
+                place=place,
+                next_step="See `load_stations` for an example of each key.",
+            )
+
+
+def _structure(table: Mapping[str, Any], place: str) -> Structure:
+    """Make an antenna's structure of its TOML table."""
+    _check_keys(table, _STRUCTURE_KEYS, "key of a structure", place)
+    missing = [key for key in _STRUCTURE_NEEDS if key not in table]
+    if missing:
+        raise FormatError(
+            f"has no {' and no '.join(missing)}.",
+            place=place,
+            next_step="Give all dimensions, or leave the structure out.",
+        )
+    given = {_STRUCTURE[key]: value for key, value in table.items()}
+    given["reference_temperature"] += _ZERO_CELSIUS
+    try:
+        return Structure(**given)
+    except KitestringError as problem:
+        raise FormatError(problem.message, place=place, next_step=problem.next_step) from None
+
+
+def structure_table(structure: Structure) -> dict[str, float | str | bool]:
+    """Return an antenna's structure by the keys of ``[station.structure]``.
+
+    Parameters
+    ----------
+    structure : Structure
+        Of a station.
+    """
+    table = {key: getattr(structure, name) for key, name in _STRUCTURE.items()}
+    table["reference_temperature_c"] = round(structure.reference_temperature - _ZERO_CELSIUS, 6)
+    return table
 
 
 def _numbers(table: Mapping[str, Any], key: str, count: int, place: str) -> list[float]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from kitestring.model.delay import far_field_delay, near_field_delay
 from kitestring.model.earth import EarthModel
 from kitestring.model.polynomials import DelayModel, PiecewisePolynomial, StationDelay
-from kitestring.model.predict import Media, station_delay
+from kitestring.model.predict import station_delay
+from kitestring.model.sight import Effect, Sight
 from kitestring.model.stations import Station
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
@@ -27,7 +28,8 @@ def station_delays(
     station: Station,
     target: Trajectory | Floats,
     label: Epoch,
-    media: Sequence[Media] = (),
+    media: Sequence[Effect] = (),
+    frequency: float | None = None,
 ) -> Floats:
     """Return arrival at a station minus (would-be) arrival at the geocentre, s.
 
@@ -41,8 +43,10 @@ def station_delays(
         A spacecraft, or the unit vector to a source at infinity.
     label : Epoch, shape (n,)
         Arrival of the wavefront at the geocentre, UTC.
-    media : sequence of Media
+    media : sequence of Effect
         Delays that the station's sky adds.
+    frequency : float, optional
+        Sky frequency, Hz, for plasma: group delays.
     """
     centre = earth.station_state(None, label)
     state = earth.station_state(station, label)
@@ -50,7 +54,8 @@ def station_delays(
         found = far_field_delay(centre, state, target, earth.ephemeris)
     else:
         found = near_field_delay(centre, state, target, earth.ephemeris)
-    return found.delay + station_delay(earth, station, state, found.direction2, media)
+    sight = Sight(station, state, found.direction2, found.distance, frequency)
+    return found.delay + station_delay(sight, media)
 
 
 def fit_polynomial(start: Epoch, interval: float, values: Floats) -> PiecewisePolynomial:
@@ -102,7 +107,8 @@ def make_delay_model(
     earth: EarthModel,
     *,
     clocks: Mapping[str, tuple[Epoch, float, float]] | None = None,
-    media: Sequence[Media] = (),
+    media: Sequence[Effect] = (),
+    frequency: float | None = None,
     inputs: Mapping[str, str] | None = None,
 ) -> DelayModel:
     """Make the delay model of a scan.
@@ -121,8 +127,10 @@ def make_delay_model(
         Where stations are.
     clocks : mapping, optional
         By station name: (reference epoch, reading minus UTC in s, its rate).
-    media : sequence of Media
+    media : sequence of Effect
         Delays of the stations' sky that correlation should remove.
+    frequency : float, optional
+        Sky frequency, Hz, for plasma: its group delay is removed.
     inputs : mapping, optional
         What to remember of where this came from.
     """
@@ -134,7 +142,7 @@ def make_delay_model(
     label = start.shifted(offsets.ravel())
     parts = {}
     for station in stations:
-        values = station_delays(earth, station, target, label, media)
+        values = station_delays(earth, station, target, label, media, frequency)
         delay = fit_polynomial(start, _INTERVAL, values.reshape(offsets.shape))
         reference, offset, rate = (clocks or {}).get(station.name, (start, 0.0, 0.0))
         clock = constant_clock(start, stop, reference, offset, rate)

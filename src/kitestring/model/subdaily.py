@@ -7,6 +7,8 @@ semidiurnal terms have to be added at the epoch itself (IERS TN36 sections 5.5.1
 
 from __future__ import annotations
 
+from typing import Literal
+
 import erfa
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,8 @@ from kitestring.model.time import Epoch
 
 Floats = NDArray[np.float64]
 
-SUBDAILY = ("ocean_tides", "libration")
+Subdaily = Literal["ocean_tides", "libration"]
+SUBDAILY: tuple[Subdaily, ...] = ("ocean_tides", "libration")
 
 _MICROARCSECOND = 1e-6 * erfa.DAS2R
 _MICROSECOND = 1e-6
@@ -173,7 +176,7 @@ def ocean_tides(epoch: Epoch) -> Floats:
     Parameters
     ----------
     epoch : Epoch, shape (...)
-        Any scale. UT1 is taken as UTC here.
+        Any scale. UT1 is known to a second here.
 
     Returns
     -------
@@ -226,7 +229,7 @@ def libration(epoch: Epoch) -> Floats:
     Parameters
     ----------
     epoch : Epoch, shape (...)
-        Any scale. UT1 is taken as UTC here.
+        Any scale. UT1 is known to a second here.
 
     Returns
     -------

@@ -24,8 +24,9 @@ from kitestring.errors import ConfigurationError
 if TYPE_CHECKING:
     from astropy.time import Time
 
-Scale = Literal["utc", "tai", "tt", "tdb"]
-SCALES: tuple[Scale, ...] = ("utc", "tai", "tt", "tdb")
+Scale = Literal["utc", "tai", "tt", "tdb", "ut1"]
+SCALES: tuple[Scale, ...] = ("utc", "tai", "tt", "tdb")  # that convert into each other
+_UT1: Scale = "ut1"
 
 DAY = 86400.0
 MJD_ZERO_JD = 2400000.5
@@ -75,14 +76,31 @@ def tai_minus_utc(day: ArrayLike) -> Floats:
     return values[index]
 
 
+def tai_minus_near_ut1(tai: Epoch) -> Floats:
+    """Return TAI less a time that keeps within a second of UT1, s, without any step.
+
+    A line from leap second to leap second: for series of tides, which splines
+    have to follow over leap seconds.
+
+    Parameters
+    ----------
+    tai : Epoch, shape (...)
+        TAI.
+    """
+    days, values = _leap_table()
+    middle = 0.5 * (values[1:] + values[:-1])
+    return np.interp(tai.mjd(), days[1:], middle)
+
+
 @dataclass(frozen=True, eq=False)
 class Epoch:
     """One or many instants in one time scale.
 
     Attributes
     ----------
-    scale : {"utc", "tai", "tt", "tdb"}
-        Time scale.
+    scale : {"utc", "tai", "tt", "tdb", "ut1"}
+        Time scale. UT1 is made and read by `EarthModel.ut1` and `EarthModel.from_ut1`
+        alone: it follows from the Earth's orientation.
     day : ndarray of int64, shape () or (n,)
         Modified Julian day of the scale.
     second : ndarray of float64, same shape
@@ -101,7 +119,7 @@ class Epoch:
     second: Floats
 
     def __post_init__(self) -> None:
-        if self.scale not in SCALES:
+        if self.scale not in (*SCALES, _UT1):
             raise ConfigurationError(
                 f"{self.scale!r} is not a time scale.", next_step=f"Use one of {SCALES}."
             )
@@ -255,7 +273,7 @@ class Epoch:
         return Time(self.day + MJD_ZERO_JD, self.second / DAY, format="jd", scale=self.scale)
 
     def to(self, scale: Scale) -> Epoch:
-        """Return the same instants in another scale.
+        """Return the same instants in another scale (UT1 apart).
 
         TDB is that of the geocentre here: the topocentric term of up to 2.1
         microseconds belongs to a station's clock and is added where a station
@@ -263,6 +281,11 @@ class Epoch:
         """
         if scale == self.scale:
             return self
+        if _UT1 in (scale, self.scale):
+            raise ConfigurationError(
+                "UT1 follows from the Earth's orientation, which an epoch does not know.",
+                next_step="Use EarthModel().ut1(epoch), or its from_ut1.",
+            )
         if scale not in SCALES:
             raise ConfigurationError(
                 f"{scale!r} is not a time scale.", next_step=f"Use one of {SCALES}."

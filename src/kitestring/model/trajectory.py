@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from kitestring.errors import ConfigurationError
 from kitestring.model.ephemeris import MARS, Ephemeris
-from kitestring.model.mars import BodyRotation, mars_rotation
+from kitestring.model.mars import mars_rotation
+from kitestring.model.rotation import BodyRotation, Rotation
 from kitestring.model.time import Epoch
 
 Floats = NDArray[np.float64]
@@ -52,7 +53,8 @@ def body_rotation(body: str, epoch: Epoch) -> BodyRotation:
     if body.upper() != MARS:
         raise ConfigurationError(
             f"nothing is known of the rotation of {body!r}.",
-            next_step=f"Only {MARS} has a surface here; give another body's state as a trajectory.",
+            next_step=f"Only {MARS} has a surface here; give another body's rotation, or its state "
+            "as a trajectory.",
         )
     return mars_rotation(epoch)
 
@@ -69,6 +71,9 @@ class FixedOnBody:
         What it stands on, by the name of its centre: ``"MARS"``.
     position : ndarray, shape (3,)
         From the body's centre, body-fixed axes, m.
+    rotation : Rotation, optional
+        How the body turns, such as `kitestring.model.mars_angles.MarsAngles`; that of
+        `body_rotation` unless given.
 
     Raises
     ------
@@ -86,6 +91,7 @@ class FixedOnBody:
     name: str
     body: str
     position: Floats
+    rotation: Rotation | None = None
 
     def __post_init__(self) -> None:
         place = np.asarray(self.position, dtype=np.float64)
@@ -93,7 +99,7 @@ class FixedOnBody:
             raise ConfigurationError(
                 f"{self.position!r} is not a position.", next_step="Give x, y and z in m."
             )
-        if self.body.upper() != MARS:
+        if self.rotation is None and self.body.upper() != MARS:
             body_rotation(self.body, self.span[0])
         object.__setattr__(self, "position", place)
         object.__setattr__(self, "body", self.body.upper())
@@ -113,6 +119,6 @@ class FixedOnBody:
 
     def state(self, epoch: Epoch) -> Floats:
         """Return positions and velocities, shape (..., 6), m and m/s, from the body's centre."""
-        rotation = body_rotation(self.body, epoch)
-        place = rotation.position(self.position)
-        return np.concatenate([place, rotation.velocity(place)], axis=-1)
+        turned = self.rotation(epoch) if self.rotation else body_rotation(self.body, epoch)
+        place = turned.position(self.position)
+        return np.concatenate([place, turned.velocity(place)], axis=-1)

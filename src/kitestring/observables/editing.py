@@ -16,7 +16,7 @@ from kitestring.model.earth import EarthModel
 from kitestring.model.geometry import sun_angle
 from kitestring.model.light_time import barycentric_state
 from kitestring.model.observable import Kind
-from kitestring.model.predict import elevation
+from kitestring.model.sight import Sight
 from kitestring.model.stations import StationCatalogue
 from kitestring.model.trajectory import Trajectory
 from kitestring.observables.types import Observables
@@ -86,10 +86,11 @@ def lowest_elevation(
     for name in observables.path.participants:
         if name not in catalogue:
             continue
-        state = earth.station_state(catalogue.get(name), observables.epoch)
+        station = catalogue.get(name)
+        state = earth.station_state(station, observables.epoch)
         place = barycentric_state(target, earth.ephemeris, state.tdb)[:, :3] - state.barycentric
         direction = place / np.linalg.norm(place, axis=-1, keepdims=True)
-        lowest = np.minimum(lowest, elevation(state, direction))
+        lowest = np.minimum(lowest, Sight(station, state, direction).elevation)
     return lowest
 
 

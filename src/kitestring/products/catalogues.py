@@ -19,7 +19,7 @@ from kitestring.model.sources import (
     search_sources,
     unit_vector,
 )
-from kitestring.model.station_file import JULIAN_YEAR
+from kitestring.model.station_file import JULIAN_YEAR, structure_table
 from kitestring.model.stations import Station, StationCatalogue
 
 Floats = NDArray[np.float64]
@@ -63,8 +63,10 @@ class FoundStation:
             "elevation_limit_deg": float(np.degrees(s.elevation_limit)),
             "axis1_limits_deg": _degrees(s.axis1_limits),
             "axis2_limits_deg": _degrees(s.axis2_limits),
+            "slew_deg_per_s": _degrees(s.slew),
             "sigma_m": s.sigma,
             "approximate": s.approximate,
+            "structure": structure_table(s.structure) if s.structure else None,
             "origin": s.origin,
         }
         if self.distance is not None:

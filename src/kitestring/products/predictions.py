@@ -17,14 +17,8 @@ from kitestring.model.delay import Delay, far_field_delay, near_field_delay
 from kitestring.model.earth import EarthModel, StationState
 from kitestring.model.geometry import angle_between, sun_angle, uvw
 from kitestring.model.light_time import down_leg
-from kitestring.model.media import LOWEST_ELEVATION
-from kitestring.model.predict import (
-    Media,
-    aberrated_direction,
-    baseline_delay,
-    elevation,
-    proper_time_rate,
-)
+from kitestring.model.predict import AXIS_OFFSET, baseline_parts, baseline_sights, proper_time_rate
+from kitestring.model.sight import Effect, Sight
 from kitestring.model.stations import Station
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
@@ -106,6 +100,8 @@ class PredictionTable:
         One a station.
     baselines : tuple of BaselinePrediction
         All pairs.
+    frequency : float or None
+        What the target transmits, Hz, where it was said.
     """
 
     target: str
@@ -116,6 +112,7 @@ class PredictionTable:
     moon_angle: Floats
     stations: tuple[StationPrediction, ...]
     baselines: tuple[BaselinePrediction, ...]
+    frequency: float | None = None
 
     def columns(self) -> dict[str, list[Any]]:
         """Return all columns by name with unit, in degrees, km, km/s and seconds."""
@@ -133,6 +130,9 @@ class PredictionTable:
                 found[f"{s.station} range (km)"] = (s.range / 1e3).tolist()
                 found[f"{s.station} range rate (km/s)"] = (s.range_rate / 1e3).tolist()
                 found[f"{s.station} doppler"] = s.doppler.tolist()
+                if self.frequency is not None:
+                    received = self.frequency * (1.0 + s.doppler)
+                    found[f"{s.station} received (Hz)"] = received.tolist()
         for b in self.baselines:
             name = "-".join(b.baseline)
             found[f"{name} delay (s)"] = b.delay.tolist()
@@ -159,7 +159,8 @@ def predict_table(
     earth: EarthModel,
     *,
     name: str = "",
-    media: Sequence[Media] = (),
+    media: Sequence[Effect] = (),
+    frequency: float | None = None,
 ) -> PredictionTable:
     """Predict where a target is and how its signal arrives.
 
@@ -175,11 +176,14 @@ def predict_table(
         Where stations are.
     name : str
         What the target is called; its own name where it has one.
-    media : sequence of Media
-        Delays of the sky, added at each epoch where the target is above
-        `LOWEST_ELEVATION` at both stations, for as long as its rate is taken
-        over (a second before and after). They are left out of delay and rate of
-        the other epochs, which `BaselinePrediction.media` tells.
+    media : sequence of Effect
+        Delays of the sky, added at each epoch where they are known (not NaN) at
+        both stations for as long as its rate is taken over (a second before and
+        after). They are left out of delay and rate of the other epochs, which
+        `BaselinePrediction.media` tells.
+    frequency : float, optional
+        What the target transmits, Hz: what is received of it is told, and plasma
+        needs it.
 
     Raises
     ------
@@ -206,10 +210,11 @@ def predict_table(
         moon_angle=angle_between(direction, moon),
         stations=tuple(_station(target, s, utc, earth) for s in stations),
         baselines=tuple(
-            _baseline(target, a, b, utc, earth, media)
+            _baseline(target, (a, b), utc, earth, media, frequency)
             for k, a in enumerate(stations)
             for b in stations[k + 1 :]
         ),
+        frequency=frequency,
     )
 
 
@@ -232,55 +237,38 @@ def _station(
         # light times are of TDB, the frequency that is received is of the station's TT
         clocks = (after.station.tdb_minus_tt - before.station.tdb_minus_tt) / (2.0 * _STEP)
         doppler = (1.0 - slope + clocks) * proper_time_rate(leg, earth.ephemeris) - 1.0
-    seen = aberrated_direction(state, direction)
-    rotation, _ = earth.rotation(state.tt)
-    east, north, up = station.to_enu @ rotation.to_itrf(seen).T
-    azimuth = np.arctan2(east, north) % (2.0 * np.pi)
-    return StationPrediction(station.name, azimuth, np.arcsin(up), distance, rate, doppler)
+    sight = Sight(station, state, direction)
+    return StationPrediction(station.name, sight.azimuth, sight.elevation, distance, rate, doppler)
 
 
 def _baseline(
     target: Trajectory | Floats,
-    first: Station,
-    second: Station,
+    stations: tuple[Station, Station],
     epoch: Epoch,
     earth: EarthModel,
-    media: Sequence[Media],
+    media: Sequence[Effect],
+    frequency: float | None,
 ) -> BaselinePrediction:
-    def arrive(when: Epoch) -> tuple[Delay, StationState, StationState]:
-        state1, state2 = earth.station_state(first, when), earth.station_state(second, when)
+    def arrive(when: Epoch) -> tuple[Delay, tuple[StationState, StationState]]:
+        states = earth.station_state(stations[0], when), earth.station_state(stations[1], when)
         if isinstance(target, np.ndarray):
-            return far_field_delay(state1, state2, target, earth.ephemeris), state1, state2
-        return near_field_delay(state1, state2, target, earth.ephemeris), state1, state2
+            return far_field_delay(*states, target, earth.ephemeris), states
+        return near_field_delay(*states, target, earth.ephemeris), states
 
+    bare, air = [], []
     arrivals = [arrive(t) for t in (epoch, epoch.shifted(-_STEP), epoch.shifted(_STEP))]
+    for found, states in arrivals:
+        parts = baseline_parts(*baseline_sights(found, stations, states, frequency), media)
+        bare.append(found.delay + parts.pop(AXIS_OFFSET))
+        air.append(np.asarray(sum(parts.values(), np.zeros(len(epoch)))))
     # one choice for all three: else a rate would hold the step where the air begins
-    up = np.all([_up(*one) for one in arrivals], axis=0)
-    air = [_where(up, effect) for effect in media]
-    value, before, after = (
-        baseline_delay(earth, found, (first, state1), (second, state2), air)
-        for found, state1, state2 in arrivals
-    )
-    found, state1, state2 = arrivals[0]
+    known = np.asarray(np.isfinite(air).all(axis=0) & bool(media))
+    value, before, after = (b + np.where(known, a, 0.0) for b, a in zip(bare, air, strict=True))
+    found, states = arrivals[0]
     return BaselinePrediction(
-        baseline=(first.name, second.name),
+        baseline=(stations[0].name, stations[1].name),
         delay=value,
         rate=(after - before) / (2.0 * _STEP),
-        uvw=uvw(found.direction1, state2.position - state1.position),
-        media=up & bool(media),
+        uvw=uvw(found.direction1, states[1].position - states[0].position),
+        media=known,
     )
-
-
-def _up(found: Delay, state1: StationState, state2: StationState) -> NDArray[np.bool_]:
-    lower = np.minimum(elevation(state1, found.direction1), elevation(state2, found.direction2))
-    return np.asarray(lower >= LOWEST_ELEVATION)
-
-
-def _where(up: NDArray[np.bool_], effect: Media) -> Media:
-    """Return a delay of the sky that is zero where the target is not up."""
-
-    def part(station: Station, state: StationState, angle: Floats) -> Floats:
-        # the zenith stands in for elevations that no mapping function takes
-        return np.where(up, effect(station, state, np.where(up, angle, 0.5 * np.pi)), 0.0)
-
-    return part

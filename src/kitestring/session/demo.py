@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from kitestring.errors import ConfigurationError
+from kitestring.estimate.forward import ForwardModel
 from kitestring.estimate.mapping import sky_axes, to_axes
-from kitestring.estimate.tracking import predict_observables
-from kitestring.model.predict import Predictor
 from kitestring.session.demo_scenario import FULL, MARK, DemoSize, draw_truth, simulate_demo
 from kitestring.session.file import FILE_NAME, read_session
 from kitestring.session.orbit_stages import (
@@ -202,12 +201,12 @@ def compare_with_truth(folder: Path, seed: int, size: DemoSize, began: float) ->
     truth = draw_truth(seed, size, setting.earth)
     delta = load_delta_dor(setting.context)
     # the delay that the true orbit has in the air that the delay models assume
-    predictor = Predictor(setting.earth, truth.orbit, setting.media)
+    model = ForwardModel(setting.earth, media=setting.media)
     true = np.empty(len(delta))
     first = 0
     for part in delta.observables():
         rows = delta.rows_by_baseline()[first : first + len(part)]
-        true[rows] = predict_observables(part, predictor).value
+        true[rows] = model.predict(part, truth.orbit).value
         first += len(part)
     error = delta.value - true
     independent = np.array(

@@ -24,6 +24,7 @@ from pydantic import (
 
 from kitestring.errors import ConfigurationError, MissingDataError
 from kitestring.model.observable import Kind
+from kitestring.model.subdaily import SUBDAILY, Subdaily
 from kitestring.model.time import Epoch, Scale
 from kitestring.recordings.types import Channel
 
@@ -157,6 +158,8 @@ class ClockSection(_Section):
     rate: float = 0.0
     sigma_rate: Positive = 1e-12
     """Uncertainty of the rate; the offset is estimated freely."""
+    tracking: bool = False
+    """Whether time tags and frequencies of the station's tracking data follow it too."""
 
     @property
     def reference(self) -> Epoch:
@@ -180,15 +183,70 @@ class EarthSection(_Section):
     orientation: str | None = None
     """A finals2000A or C04 file of the IERS, in place of the installed one
     (see `read_earth_orientation`)."""
+    subdaily: tuple[Subdaily, ...] = SUBDAILY
+    """Which polar motion and UT1 within a day are added to it."""
+    ocean_loading: str | None = None
+    """A BLQ file with ocean loading of every station; none without it."""
+
+
+class WeatherSection(_Section):
+    """The air at a station."""
+
+    station: str
+    pressure: Annotated[float, Field(ge=300, le=1200)]
+    """Of the air at the antenna, hPa."""
+    temperature: Annotated[float, Field(ge=-90, le=60)]
+    """Degrees C."""
+    humidity: Annotated[float, Field(ge=0, le=100)]
+    """Relative, percent."""
 
 
 class TroposphereSection(_Section):
     """What is known of the stations' zenith delays beforehand."""
 
     model: Literal["standard", "none"] = "standard"
-    """Saastamoinen delays of a standard atmosphere with Niell's mapping, or none."""
+    """Saastamoinen's zenith delays of the weather, or none."""
+    mapping: Literal["niell", "gmf"] = "niell"
+    """Mapping functions to lower elevations."""
+    weather: list[WeatherSection] = Field(default_factory=list)
+    """The air at stations; a standard atmosphere at the others."""
+    vmf3: list[str] = Field(default_factory=list)
+    """Site files of VMF3: their zenith delays, mapping and gradients are used."""
+    csp: list[str] = Field(default_factory=list)
+    """The DSN's media calibrations: their zenith delays are used at its stations."""
     sigma: Positive = 0.05
     """Uncertainty of each station's zenith delay, m."""
+
+
+class IonosphereSection(_Section):
+    """How much the ionosphere delays."""
+
+    model: Literal["none", "klobuchar", "ionex"] = "none"
+    """None, a climatology, or maps of the day."""
+    file: str | None = None
+    """The IONEX file of the maps."""
+
+    @model_validator(mode="after")
+    def _has_its_maps(self) -> IonosphereSection:
+        if (self.model == "ionex") != (self.file is not None):
+            raise ValueError('model = "ionex" and file = "..." belong together')
+        return self
+
+
+class SolarPlasmaSection(_Section):
+    """How much the Sun's plasma delays."""
+
+    model: Literal["none", "corona"] = "none"
+    """None, or a corona that falls off from the Sun."""
+
+
+class AntennaSection(_Section):
+    """What bends and stretches antennas."""
+
+    thermal_expansion: bool = False
+    """Whether they expand with the temperature of the weather, where dimensions are known."""
+    sag: str | None = None
+    """A file of the IVS with gravitational deformation."""
 
 
 class PlaceSection(_Section):
@@ -209,6 +267,11 @@ class LanderSection(_Section):
     body: Literal["MARS"] = "MARS"
     position: Vector
     """A-priori body-fixed position, m."""
+    rotation: str | None = None
+    """How the body turns, in place of WGCCRE 2015: "konopliv2016", or a file (see
+    `load_mars_rotation`)."""
+    rotation_sigma: dict[str, Positive] = Field(default_factory=dict)
+    """Parameters of the rotation that are estimated, with their a-priori uncertainty."""
     sigma: Positive = 1e5
     """A-priori uncertainty of each coordinate, m."""
     reference: list[PlaceSection] = Field(default_factory=list)
@@ -304,6 +367,9 @@ class Session(_Section):
     clock: list[ClockSection] = Field(default_factory=list)
     earth: EarthSection = EarthSection()
     troposphere: TroposphereSection = TroposphereSection()
+    ionosphere: IonosphereSection = IonosphereSection()
+    solar_plasma: SolarPlasmaSection = SolarPlasmaSection()
+    antenna: AntennaSection = AntennaSection()
     correlate: CorrelateSection = CorrelateSection()
     phase_cal: PhaseCalSection | None = None
     tones: ToneSection | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from kitestring.dynamics.propagate import OrbitTarget
 from kitestring.dynamics.types import PRESSURE_NAME, STATE_NAMES
 from kitestring.errors import EstimationError, MissingDataError
+from kitestring.estimate.lander import LanderTarget
 from kitestring.estimate.mapping import map_covariance, plane_of_sky, sky_axes, to_axes
 from kitestring.estimate.ramps import merge_ramps
 from kitestring.estimate.tracking import fit_target, residuals_at
@@ -44,7 +46,7 @@ from kitestring.session.signal_stages import (
     PRODUCTS,
     has_delta_dor,
     load_delta_dor,
-    steering_inputs,
+    theory_inputs,
 )
 from kitestring.session.tracking_stage import (
     TRACKING_STAGE,
@@ -119,14 +121,14 @@ class Seen:
         return observed_marks(np.array([self.before / self.after]))[0]
 
 
-def parameters(session: Session) -> list[Parameter]:
+def parameters(session: Session, target: OrbitTarget | LanderTarget) -> list[Parameter]:
     """Return the target's parameters with their a-priori values."""
     section = session.target
     if isinstance(section, LanderSection):
-        return [
-            Parameter(name, value, section.sigma, "m")
-            for name, value in zip("xyz", section.position, strict=True)
-        ]
+        assert isinstance(target, LanderTarget)  # what the section became
+        sigmas = (*(section.sigma,) * 3, *section.rotation_sigma.values())
+        four = zip(target.names, target.values.tolist(), sigmas, target.units, strict=True)
+        return [Parameter(*each) for each in four]
     assert isinstance(section, SpacecraftSection)
     values = (*section.position, *section.velocity)
     sigmas = (section.sigma_position,) * 3 + (section.sigma_velocity,) * 3
@@ -159,33 +161,22 @@ def _orbit(context: Context) -> Outcome:
         observables += item.data.observables
     # files that are compared only may still tell what was transmitted
     ramps = merge_ramps([r for item in tracked for r in item.data.ramps], setting.catalogue)
+    model = setting.forward_model(ramps)
+    given = parameters(session, target)
     context.progress("orbit", 0.1)
     solution, table = fit_target(
         target,
         observables,
-        parameters(session),
-        earth=setting.earth,
-        ramps=ramps,
-        media=setting.media_of_estimate,
+        given,
+        model,
         covariance=joint,
         editing=Editing(threshold=session.estimate.edit_sigma),
         arc_of=doppler_passes if session.estimate.pass_bias else None,
         bias_sigma=session.estimate.pass_bias or np.inf,
-        stations=setting.catalogue,
-        directions=setting.source_directions,
     )
-    values = _all_values(solution, session)
+    values = _all_values(solution, given)
     shown = tuple(
-        residuals_at(
-            target,
-            values,
-            item.data.observables,
-            earth=setting.earth,
-            ramps=ramps,
-            media=setting.media_of_estimate,
-            stations=setting.catalogue,
-            directions=setting.source_directions,
-        )
+        residuals_at(target, values, item.data.observables, model)
         for item in tracked
         if not item.use
     )
@@ -219,20 +210,18 @@ def _orbit(context: Context) -> Outcome:
 
 def _place(solution: Solution) -> dict[str, object]:
     """Return where a lander stands, as longitude (east), planetocentric latitude and radius."""
-    x, y, z = solution.values
+    x, y, z = solution.values[:3]
     return {
         "longitude (deg E)": round(float(np.degrees(np.arctan2(y, x)) % 360.0), 6),
         "latitude (deg)": round(float(np.degrees(np.arctan2(z, np.hypot(x, y)))), 5),
-        "radius (km)": round(float(np.linalg.norm(solution.values)) / 1e3, 3),
+        "radius (km)": round(float(np.hypot(np.hypot(x, y), z)) / 1e3, 3),
         "rms": f"{solution.rms:.3g}",
     }
 
 
-def _all_values(solution: Solution, session: Session) -> Floats:
+def _all_values(solution: Solution, given: Sequence[Parameter]) -> Floats:
     """Return the values of all of the target's parameters, considered ones too."""
-    return np.array(
-        [solution[p.name][0] if p.name in solution.names else p.value for p in parameters(session)]
-    )
+    return np.array([solution[p.name][0] if p.name in solution.names else p.value for p in given])
 
 
 def _predicted(
@@ -361,7 +350,7 @@ ORBIT_STAGES = (
     Stage(
         "orbit",
         has_orbit,
-        lambda c: [*steering_inputs(c), c.session.estimate],
+        lambda c: [*theory_inputs(c), c.session.estimate],
         _orbit,
         ("delta_dor", "observables"),
     ),

@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.errors import ConfigurationError, MissingDataError, SpanError, UnknownNameError
-from kitestring.formats.oem import read_oem
+from kitestring.formats.trajectories import read_trajectory
+from kitestring.model.body import EphemerisBody
 from kitestring.model.earth import EarthModel
-from kitestring.model.media import Troposphere
+from kitestring.model.ephemeris import Ephemeris
+from kitestring.model.light_time import down_leg
 from kitestring.model.sources import get_source
 from kitestring.model.stations import StationCatalogue
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
+from kitestring.model.troposphere import Troposphere
 from kitestring.products.predictions import PredictionTable, predict_table
 from kitestring.session.file import read_session
 from kitestring.session.orbit_stages import load_determined
@@ -33,8 +36,11 @@ def find_target(name: str) -> tuple[str, Trajectory | NDArray[np.float64]]:
     Parameters
     ----------
     name : str
-        Name of a source of the catalogue, path of an OEM file, or of a
-        session's directory in which an orbit was determined.
+        Name of a source of the catalogue or of a body of the ephemeris (such as
+        ``"MARS"``), path of an OEM or SPK file (of
+        several bodies one is named behind a ``#``: ``planets.bsp#MARS
+        BARYCENTER``), or of a session's directory in which an orbit was
+        determined.
 
     Raises
     ------
@@ -53,21 +59,54 @@ def find_target(name: str) -> tuple[str, Trajectory | NDArray[np.float64]]:
                 next_step="Name a session of a spacecraft.",
             )
         return found.name, found
-    if path.is_file():
-        segments = read_oem(path)
-        if len(segments) > 1:
-            raise ConfigurationError(
-                f"it holds {len(segments)} segments.",
-                place=name,
-                next_step="Name a file of one segment.",
-            )
-        return segments[0].name, segments[0]
+    file, _, body = name.partition("#") if not path.is_file() else (name, "", "")
+    if Path(file).is_file():
+        orbit = read_trajectory(file, body or None)
+        return orbit.name, orbit
+    if name.upper() in Ephemeris.default().names:
+        return name.upper(), EphemerisBody(name)
     try:
         source = get_source(name)
     except UnknownNameError as problem:
-        problem.message = f"{name!r} is no source, file or session directory."
+        problem.message = f"{name!r} is no source, body, file or session directory."
         raise
     return source.name, source.direction
+
+
+def direction_of(target: str, at: str) -> NDArray[np.float64]:
+    """Return where a target is seen from the geocentre, light time applied.
+
+    Parameters
+    ----------
+    target : str
+        See `find_target`.
+    at : str
+        When, UTC, ISO 8601.
+
+    Returns
+    -------
+    ndarray, shape (3,)
+        Unit vector, ICRS.
+
+    Raises
+    ------
+    UnknownNameError
+        For a target that is not known.
+    SpanError
+        For an epoch that its orbit does not cover.
+
+    Examples
+    --------
+    >>> x, y, z = direction_of("MARS", "2020-10-13T23:00:00")  # its opposition, an opposition
+    >>> f"{np.degrees(np.arctan2(y, x)):.1f}, {np.degrees(np.arcsin(z)):.1f}"
+    '20.3, 5.3'
+    """
+    _, found = find_target(target)
+    if isinstance(found, np.ndarray):
+        return found
+    earth = EarthModel()
+    centre = earth.station_state(None, Epoch.from_iso([at]))
+    return np.asarray(down_leg(centre, found, earth.ephemeris).direction[0])
 
 
 def predict_for(
@@ -78,6 +117,7 @@ def predict_for(
     number: int | None = None,
     *,
     stop: str | None = None,
+    frequency: float | None = None,
 ) -> PredictionTable:
     """Predict a target for stations and evenly spaced times.
 
@@ -95,6 +135,8 @@ def predict_for(
         Number of epochs; `FEW_EPOCHS` where there is no `stop` either.
     stop : str, optional
         Last epoch, UTC, in place of a number; predicted where a step ends there.
+    frequency : float, optional
+        What the target transmits, Hz; that of the session's tones where it has some.
 
     Raises
     ------
@@ -118,7 +160,8 @@ def predict_for(
             epochs,
             own.earth if own else EarthModel(),
             name=name,
-            media=(Troposphere(),),
+            media=own.media_of_estimate if own else (Troposphere(below="nan"),),
+            frequency=own.frequency if own and frequency is None else frequency,
         )
     except SpanError as problem:
         if own is not None:

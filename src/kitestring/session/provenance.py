@@ -13,13 +13,11 @@ from kitestring.model.earth_orientation import EarthOrientationTable
 from kitestring.model.time import Epoch
 from kitestring.session.file import FILE_NAME
 from kitestring.session.ledger import file_stamp
+from kitestring.session.media import media_files
 from kitestring.session.run import input_files
 from kitestring.session.setting import Setting
 
-_TROPOSPHERES = {
-    "standard": "Saastamoinen's zenith delays of a standard atmosphere, Niell's mapping functions",
-    "none": "none",
-}
+_MAPPINGS = {"niell": "Niell's mapping functions", "gmf": "global mapping functions"}
 
 
 def made_by(setting: Setting) -> dict[str, str]:
@@ -60,11 +58,31 @@ def made_by(setting: Setting) -> dict[str, str]:
             found[f"recording {_name(setting, path)}"] = f"{size} bytes, changed {when} UTC"
     found["ephemeris"] = setting.earth.ephemeris.origin
     found["Earth orientation"] = _earth_orientation(setting)
-    found["troposphere"] = _TROPOSPHERES[session.troposphere.model]
+    earth = setting.earth
+    found["subdaily Earth rotation"] = ", ".join(earth.subdaily) or "none"
+    found["displacements of stations"] = ", ".join(earth.displacements) or "none"
+    if session.earth.ocean_loading:
+        loading = context.path(session.earth.ocean_loading)
+        found["ocean loading"] = _checked(setting, loading)
+    found["media and antennas"] = ", ".join(e.name for e in setting.media) or "none"
+    found["troposphere"] = _troposphere(setting)
+    for name in media_files(session):
+        path = context.path(name)
+        found[f"media file {_name(setting, path)}"] = f"SHA-256 {_sha256(path)}"
     found["stations"] = "catalogue of this version"
     if session.stations:
         found["stations"] += f", and {_checked(setting, context.path(session.stations))}"
     return found
+
+
+def _troposphere(setting: Setting) -> str:
+    section = setting.session.troposphere
+    if section.model == "none":
+        return "none"
+    weather = f"{len(section.weather)} stations' weather, else a" if section.weather else "a"
+    told = f"Saastamoinen's zenith delays of {weather} standard atmosphere, "
+    told += _MAPPINGS[section.mapping]
+    return f"VMF3 site files; {told}" if section.vmf3 else told
 
 
 def _name(setting: Setting, path: Path) -> str:

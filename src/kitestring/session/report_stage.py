@@ -339,15 +339,14 @@ def _solution(setting: Setting) -> Section:
 
 def _lander(section: LanderSection, found: Determined) -> Picture:
     references = {}
+    values, covariance = found.solution.values[:3], found.solution.covariance[:3, :3]
     for place in section.reference:
         east, north = np.radians(place.longitude), np.radians(place.latitude)
         # only the direction is stated: the distance from the centre is taken from ours
-        references[place.name] = float(np.linalg.norm(found.solution.values)) * np.array(
+        references[place.name] = float(np.linalg.norm(values)) * np.array(
             [np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)]
         )
-    figure = plot_lander(
-        found.solution.values, found.solution.covariance, references, name=section.name
-    )
+    figure = plot_lander(values, covariance, references, name=section.name)
     return Picture(f"Place of {section.name} on {section.body.title()}", figure)
 
 

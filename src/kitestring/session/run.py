@@ -13,6 +13,7 @@ from kitestring import __version__
 from kitestring.errors import ConfigurationError, KitestringError, MissingDataError
 from kitestring.session.file import Session, read_session
 from kitestring.session.ledger import Event, Ledger, digest, file_stamp
+from kitestring.session.media import media_files
 
 Progress = Callable[[str, float], None]
 """Told (what is going on, fraction done 0..1)."""
@@ -260,7 +261,16 @@ def file_stamps(context: Context, names: Sequence[str]) -> list[object]:
     return [file_stamp(path) for path in input_files(context, names)]
 
 
-def orientation_inputs(context: Context) -> list[object]:
-    """Return what the Earth's orientation depends on: the session's file, or the installed one."""
-    name = context.session.earth.orientation
-    return file_stamps(context, [name]) if name else [version("astropy-iers-data")]
+def earth_inputs(context: Context) -> list[object]:
+    """Return what the stations' places depend on: the session's files, or what is installed."""
+    earth = context.session.earth
+    files = [name for name in (earth.orientation, earth.ocean_loading) if name]
+    installed = [] if earth.orientation else [version("astropy-iers-data")]
+    return [earth, *file_stamps(context, files), *installed]
+
+
+def media_inputs(context: Context) -> list[object]:
+    """Return what the media and the antennas' shapes depend on."""
+    session = context.session
+    sections = [session.troposphere, session.ionosphere, session.solar_plasma, session.antenna]
+    return [*sections, *file_stamps(context, media_files(session))]

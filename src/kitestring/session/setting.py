@@ -14,23 +14,28 @@ from numpy.typing import NDArray
 from kitestring.dynamics.propagate import OrbitTarget, PropagatedTrajectory
 from kitestring.dynamics.types import ForceModel, OrbitState
 from kitestring.errors import MissingDataError, RecordingError, RecordingWarning
+from kitestring.estimate.forward import ForwardModel
+from kitestring.formats.blq import read_blq
 from kitestring.formats.correlx import CorrelxSetup, read_correlx
 from kitestring.model.constants import C
 from kitestring.model.earth import EarthModel
 from kitestring.model.earth_orientation import read_earth_orientation
 from kitestring.model.geometry import uvw
 from kitestring.model.light_time import down_leg
-from kitestring.model.media import Troposphere
+from kitestring.model.observable import StationClock
 from kitestring.model.polynomials import DelayModel
-from kitestring.model.predict import Media
+from kitestring.model.sight import Effect
 from kitestring.model.sources import get_source, unit_vector
 from kitestring.model.stations import Station, StationCatalogue, load_stations
 from kitestring.model.steering import make_delay_model
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
+from kitestring.model.troposphere import Troposphere
+from kitestring.observables.types import UplinkRamps
 from kitestring.recordings.open import open_recording
 from kitestring.recordings.types import Recording
 from kitestring.session.file import RecordingSection, ScanSection, Session, SpacecraftSection
+from kitestring.session.media import air_of, media_of
 from kitestring.session.run import Context, input_files
 from kitestring.tones.types import ToneSpec
 
@@ -64,9 +69,12 @@ class Setting:
     @cached_property
     def earth(self) -> EarthModel:
         """Where stations are."""
-        name = self.session.earth.orientation
+        wanted, path = self.session.earth, self.context.path
+        orientation, loading = wanted.orientation, wanted.ocean_loading
         return EarthModel(
-            orientation=read_earth_orientation(self.context.path(name)) if name else None
+            orientation=read_earth_orientation(path(orientation)) if orientation else None,
+            subdaily=wanted.subdaily,
+            ocean_loading=read_blq(path(loading)) if loading else None,
         )
 
     @cached_property
@@ -78,15 +86,44 @@ class Setting:
         return catalogue
 
     @cached_property
-    def media(self) -> tuple[Media, ...]:
+    def media(self) -> tuple[Effect, ...]:
         """Delays of the sky that the delay models contain."""
-        return () if self.session.troposphere.model == "none" else (Troposphere(),)
+        return media_of(self.session, self.context.path, "raise")
 
     @cached_property
-    def media_of_estimate(self) -> tuple[Media, ...]:
+    def media_of_estimate(self) -> tuple[Effect, ...]:
         """The same for an estimate, which sets rows aside that were seen too low."""
-        none = self.session.troposphere.model == "none"
-        return () if none else (Troposphere(below="nan"),)
+        return media_of(self.session, self.context.path, "nan")
+
+    @cached_property
+    def air(self) -> Troposphere | None:
+        """The model of the air, for the partial derivatives of its zenith delays."""
+        return air_of(self.session, self.context.path, "raise")
+
+    def forward_model(self, ramps: Sequence[UplinkRamps] = ()) -> ForwardModel:
+        """Return what predicts observables of the target."""
+        clocks = {
+            self.catalogue.get(c.station).name: StationClock(c.reference, c.offset, c.rate)
+            for c in self.session.clock
+            if c.tracking
+        }
+        return ForwardModel(
+            self.earth,
+            ramps,
+            self.media_of_estimate,
+            self.catalogue,
+            self.source_directions,
+            clocks,
+            self.frequency,
+        )
+
+    @property
+    def frequency(self) -> float | None:
+        """Sky frequency for plasma and predictions, Hz: the carrier's, else that of a channel."""
+        if self.session.tones is not None:
+            return self.session.tones.carrier
+        channels = [c for setup in self.session.setup.values() for c in setup]
+        return float(np.median([c.sky_frequency for c in channels])) if channels else None
 
     @cached_property
     def correlx(self) -> CorrelxSetup | None:
@@ -220,7 +257,9 @@ class Setting:
         inputs = {
             "orientation": str(getattr(self.earth.orientation, "origin", "given")),
             "ephemeris": self.earth.ephemeris.origin,
-            "troposphere": self.session.troposphere.model,
+            "subdaily Earth rotation": ", ".join(self.earth.subdaily) or "none",
+            "displacements": ", ".join(self.earth.displacements) or "none",
+            "media": ", ".join(effect.name for effect in self.media) or "none",
         }
         return make_delay_model(
             scan.name,
@@ -231,6 +270,7 @@ class Setting:
             self.earth,
             clocks=clocks,
             media=self.media,
+            frequency=self.frequency,
             inputs=inputs,
         )
 

@@ -18,12 +18,12 @@ from kitestring.correlate.store import read_visibilities, write_visibilities
 from kitestring.correlate.types import Visibilities
 from kitestring.errors import KitestringError, RecordingWarning
 from kitestring.formats.tdm import write_tdm
+from kitestring.fringe.exchange import fringe_with_model, tones_with_model
 from kitestring.fringe.fit import fit_visibilities
 from kitestring.fringe.tones import fit_tones
 from kitestring.fringe.types import FringeSolution, ToneSolution
 from kitestring.model.constants import C
-from kitestring.model.media import zenith_partial
-from kitestring.model.predict import elevation
+from kitestring.model.sight import Sight
 from kitestring.model.time import Epoch
 from kitestring.recordings.describe import Description, describe
 from kitestring.session.archive import load, save
@@ -34,7 +34,7 @@ from kitestring.session.file import (
     SpacecraftSection,
 )
 from kitestring.session.ledger import file_stamp
-from kitestring.session.run import Context, Outcome, Stage, file_stamps, orientation_inputs
+from kitestring.session.run import Context, Outcome, Stage, earth_inputs, file_stamps, media_inputs
 from kitestring.session.setting import LATENESS, Setting
 from kitestring.tones.extract import extract_tones
 from kitestring.tones.phasecal import phase_cal
@@ -66,17 +66,25 @@ def _recordings(context: Context) -> list[object]:
     return [session.setup, session.scan, *stamps]
 
 
-def steering_inputs(context: Context) -> list[object]:
-    """Return what the delay models depend on."""
+def applied_inputs(context: Context) -> list[object]:
+    """Return what the delays depend on that recordings are aligned with.
+
+    Earth orientation and media are not among them: when a day's are known
+    better, residuals are formed anew from what was correlated.
+    """
     session = context.session
-    parts: list[object] = [session.target, session.source, session.clock, session.troposphere]
-    parts += orientation_inputs(context)
+    parts: list[object] = [session.target, session.source, session.clock]
     for name in filter(None, [session.stations]):
         parts += file_stamps(context, [name])
     if session.correlate.correlx:
         files = sorted(context.path(session.correlate.correlx).glob("*"))
         parts += [file_stamp(file) for file in files if file.is_file()]
     return parts
+
+
+def theory_inputs(context: Context) -> list[object]:
+    """Return what the delay models depend on that measured totals are compared with."""
+    return [*applied_inputs(context), *earth_inputs(context), *media_inputs(context)]
 
 
 def part_of(progress: Callable[[str, float], None], what: str, k: int, n: int) -> Any:
@@ -337,8 +345,11 @@ def has_delta_dor(session: Session) -> bool:
     return has_tones(session) and is_correlated(session)
 
 
-def _zenith_partials(setting: Setting) -> dict[tuple[str, str], float]:
-    """Return delay per zenith delay of every station in the middle of every scan."""
+def _zenith_partials(setting: Setting) -> dict[tuple[str, str], float] | None:
+    """Return delay per zenith delay of each station in the middle of each scan; None in vacuum."""
+    air = setting.air
+    if air is None:
+        return None
     partials = {}
     for scan in setting.session.scan:
         start = scan.span[0]
@@ -355,8 +366,8 @@ def _zenith_partials(setting: Setting) -> dict[tuple[str, str], float]:
                 )
                 towards = away[:, :3] - state.barycentric
                 direction = towards / np.linalg.norm(towards, axis=-1, keepdims=True)
-            angle = elevation(state, direction)
-            partials[scan.name, station.name] = float(zenith_partial(station, state, angle)[0])
+            sight = Sight(station, state, direction)
+            partials[scan.name, station.name] = float(air.zenith_partial(sight)[0])
     return partials
 
 
@@ -367,8 +378,14 @@ def reference_quasar(setting: Setting) -> str:
 
 def _delta_dor(context: Context) -> Outcome:
     setting, session = Setting(context), context.session
-    fringes = [f for f in load_fringes(context) if f.scan in {s.name for s in setting.quasar_scans}]
-    _, solutions = load_tones(context)
+    theory = {scan.name: setting.delay_model(scan) for scan in session.scan}
+    quasar_scans = {s.name for s in setting.quasar_scans}
+    fringes = [
+        fringe_with_model(f, theory[f.scan])
+        for f in load_fringes(context)
+        if f.scan in quasar_scans
+    ]
+    solutions = [tones_with_model(t, theory[t.scan]) for t in load_tones(context)[1]]
     quasar = reference_quasar(setting)
     models = {s.name: setting.delay_model(s, quasar) for s in setting.target_scans}
     stated = {setting.catalogue.get(c.station).name: c.sigma_rate for c in session.clock}
@@ -379,25 +396,29 @@ def _delta_dor(context: Context) -> Outcome:
         clock_rate=float(np.sqrt(2.0) * max(rates)),  # of a station less the reference
         zenith=session.troposphere.sigma / C,
     )
-    partials = None if session.troposphere.model == "none" else _zenith_partials(setting)
-    found = delta_dor(
-        fringes, solutions, models, zenith_partials=partials, a_priori=known, detection=DETECTED
+    result = delta_dor(
+        fringes,
+        solutions,
+        models,
+        zenith_partials=_zenith_partials(setting),
+        a_priori=known,
+        detection=DETECTED,
     )
-    save(context.path(DELTA_DOR), found)
+    save(context.path(DELTA_DOR), result)
     write_tdm(
         context.path(DELTA_DOR_TDM),
-        found.observables(),
-        comments=(f"session {session.name}", f"clocks relative to {found.reference_station}"),
+        result.observables(),
+        comments=(f"session {session.name}", f"clocks relative to {result.reference_station}"),
     )
     summary = {
-        "rows": len(found),
-        "median sigma (ps)": round(float(np.median(found.sigma)) * 1e12, 1),
-        "ambiguity (ns)": round(found.ambiguity * 1e9, 1),
-        "least probability of the integers": round(float(found.probability.min()), 6),
+        "rows": len(result),
+        "median sigma (ps)": round(float(np.median(result.sigma)) * 1e12, 1),
+        "ambiguity (ns)": round(result.ambiguity * 1e9, 1),
+        "least probability of the integers": round(float(result.probability.min()), 6),
         "chi-square per degree of freedom": round(
-            found.chi_square / max(found.degrees_of_freedom, 1), 3
+            result.chi_square / max(result.degrees_of_freedom, 1), 3
         ),
-        "reference station": found.reference_station,
+        "reference station": result.reference_station,
     }
     return Outcome([DELTA_DOR, DELTA_DOR_TDM], summary)
 
@@ -421,20 +442,20 @@ SIGNAL_STAGES = (
     Stage(
         "correlate",
         is_correlated,
-        lambda c: [*_recordings(c), *steering_inputs(c), c.session.correlate],
+        lambda c: [*_recordings(c), *applied_inputs(c), c.session.correlate],
         _correlate,
     ),
     Stage(
         "tones",
         has_tones,
-        lambda c: [*_recordings(c), *steering_inputs(c), c.session.tones],
+        lambda c: [*_recordings(c), *applied_inputs(c), c.session.tones],
         _tones,
     ),
     Stage("fringe", is_correlated, lambda c: [c.session.phase_cal], _fringe, ("correlate",)),
     Stage(
         "delta_dor",
         has_delta_dor,
-        lambda c: [*steering_inputs(c), c.session.scan],
+        lambda c: [*theory_inputs(c), c.session.scan],
         _delta_dor,
         ("fringe", "tones"),
     ),

@@ -21,15 +21,20 @@ from kitestring.estimate.ramps import merge_ramps, oscillator_of, ramps_of
 from kitestring.formats.fdets import read_fdets
 from kitestring.formats.tdm import UNRESOLVED_RANGES, read_tdm
 from kitestring.model.light_time import down_leg
+from kitestring.model.mars_angles import MarsAngles
+from kitestring.model.mars_angles_file import load_mars_rotation
 from kitestring.model.observable import Kind
 from kitestring.model.time import Epoch
 from kitestring.observables.editing import flag_low_elevation, flag_near_sun, flag_rows
 from kitestring.observables.types import Observables, TrackingData, UplinkRamps
 from kitestring.session.archive import load, save
-from kitestring.session.file import LanderSection, TrackingSection
-from kitestring.session.run import Context, Outcome, Stage, file_stamps, orientation_inputs
+from kitestring.session.file import LanderSection, SpacecraftSection, TrackingSection
+from kitestring.session.run import Context, Outcome, Stage, earth_inputs, file_stamps
 from kitestring.session.setting import Setting
 from kitestring.session.signal_stages import PRODUCTS
+
+OWN_ROTATION = "konopliv2016"
+"""Name of the package's parametrised rotation of Mars."""
 
 Floats = NDArray[np.float64]
 
@@ -63,8 +68,22 @@ def a_priori_target(setting: Setting) -> OrbitTarget | LanderTarget:
     """Return the target as a function of its parameters."""
     section = setting.session.target
     if isinstance(section, LanderSection):
-        return LanderTarget(section.name, section.body, np.array(section.position))
+        return LanderTarget(
+            section.name,
+            section.body,
+            np.array(section.position),
+            _rotation(setting, section),
+            tuple(section.rotation_sigma),
+        )
     return setting.orbit_target
+
+
+def _rotation(setting: Setting, section: LanderSection) -> MarsAngles | None:
+    """Return how the lander's body turns; None for the standard rotation."""
+    if section.rotation is None:
+        return None
+    own = section.rotation == OWN_ROTATION
+    return load_mars_rotation(None if own else setting.context.path(section.rotation))
 
 
 def reach(data: Sequence[TrackingData]) -> tuple[Epoch, ...]:
@@ -273,15 +292,23 @@ def _with_sigma(observables: Observables, section: TrackingSection) -> Observabl
     return replace(observables, sigma=np.where(missing, sigma, observables.sigma))
 
 
+def _rotation_files(target: LanderSection | SpacecraftSection | None) -> list[str]:
+    """Return the file that says how a lander's body turns, if there is one."""
+    given = target.rotation if isinstance(target, LanderSection) else None
+    given = None if given == OWN_ROTATION else given
+    return [given] if given else []
+
+
 def _inputs(context: Context) -> list[object]:
     session = context.session
     return [
         session.target,
         session.tracking,
         session.estimate,
-        *orientation_inputs(context),  # it decides what was seen too low
+        *earth_inputs(context),  # it decides what was seen too low
         *file_stamps(context, [t.file for t in session.tracking]),
         *file_stamps(context, [session.stations] if session.stations else []),
+        *file_stamps(context, _rotation_files(session.target)),
     ]
 
 

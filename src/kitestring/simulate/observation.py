@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from kitestring.model.earth import EarthModel
 from kitestring.model.light_time import down_leg
-from kitestring.model.media import Troposphere
 from kitestring.model.polynomials import DelayModel, PiecewisePolynomial
 from kitestring.model.stations import Station
 from kitestring.model.steering import fit_polynomial, make_delay_model, node_offsets
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
+from kitestring.model.troposphere import Troposphere
 from kitestring.recordings.types import Channel
 from kitestring.simulate.signals import DOR_OFFSETS, spacecraft_signal
 from kitestring.simulate.types import (

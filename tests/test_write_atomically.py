@@ -1,10 +1,11 @@
 """Files appear whole or not at all."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kitestring._write import write_atomically
+from kitestring._write import replacing, write_atomically
 
 
 def test_text_and_newlines_are_kept_and_nothing_else_is_left(tmp_path):
@@ -31,3 +32,19 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "absent" / "x.txt", "")
+
+
+def test_threads_do_not_write_into_one_temporary_file(tmp_path):
+    path = tmp_path / "x.txt"
+
+    def write(letter):
+        with replacing(path) as temporary:
+            temporary.write_text(letter)
+            return temporary
+
+    with ThreadPoolExecutor(1) as other, replacing(path) as mine:
+        mine.write_text("whole")
+        assert other.submit(write, "theirs").result() != mine
+        assert path.read_text() == "theirs"
+    assert path.read_text() == "whole"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]

@@ -22,6 +22,7 @@ from kitestring.observables.types import Observables
 TURNAROUND = 880 / 749
 BASE_FREQUENCY = 8400.49e6  # Hz, of session ED045C; its headers say 0
 BASE_STEP = 1e4  # Hz; base frequencies are multiples of it
+SAME_EPOCH = 1e-3  # s
 # Hz from the median: beyond, the carrier was lost
 LOST = 1.0
 # What wanders: its scatter is more than so many times the noise between counts
@@ -152,10 +153,15 @@ def read_directory(
 def received(
     station: str, parts: Sequence[tuple[Observables, Floats]], earth: EarthModel
 ) -> Reception:
-    """Join files of one station in the order of time."""
+    """Join files of one station in the order of time; of the same count the last file's is kept."""
     first = parts[0][0]
     epoch = Epoch.concatenate([o.epoch for o, _ in parts])
-    order = np.argsort(epoch.since(epoch.first()), kind="stable")
+    seconds = epoch.since(epoch.first())
+    order = np.argsort(seconds, kind="stable")
+    last = np.append(np.diff(seconds[order]) > SAME_EPOCH, True)
+    if not last.all():
+        print(f"# {station}: {np.sum(~last)} counts are in another file again; the last is kept")
+    order = order[last]
     value, sigma, count = (
         np.concatenate([getattr(o, name) for o, _ in parts])[order]
         for name in ("value", "sigma", "count")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kitestring.errors import FormatWarning
+from kitestring.errors import FormatError, FormatWarning
 from kitestring.estimate.forward import ForwardModel
 from kitestring.estimate.lander import LanderTarget
 from kitestring.estimate.tracking import compute, fit_target
@@ -73,6 +73,8 @@ def read(path: Path) -> TrackingData:
         data = read_tdm(path)
     for warning in told:
         print(f"# {str(warning.message).replace(str(path), path.name)}")
+    if not data.observables:
+        raise FormatError("holds no tracking data.", place=str(path))
     return data
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
+
+from kitestring.errors import KitestringError
 
 
 @dataclass(frozen=True)
@@ -57,3 +61,18 @@ def report(lines: Sequence[Line]) -> int:
     for line in sorted(lines, key=lambda item: item.strain):
         print(line)
     return int(any(line.strain > 1.0 for line in lines))
+
+
+def run(main: Callable[[list[str]], int]) -> NoReturn:
+    """Run a program and exit: 1 where a limit is broken, 2 with a message where data are unusable.
+
+    Parameters
+    ----------
+    main : callable
+        Takes the command line's arguments, returns the exit status.
+    """
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (KitestringError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -14,14 +14,14 @@ to nothing: its coefficients are those of another year.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from _lines import Line, report
+from _lines import Line, report, run
 from numpy.typing import NDArray
 
+from kitestring.errors import MissingDataError
 from kitestring.formats.vgosdb import VgosSession, read_variable, read_vgosdb
 from kitestring.model.earth import EarthModel
 from kitestring.model.ionosphere import Ionosphere, dual_band_delay
@@ -44,7 +44,7 @@ def difference(session: VgosSession) -> Floats:
     """Return the files' corrections less ours, s."""
     x, s = session.bands["X"], session.bands["S"]
     if x.full_delay is None or s.full_delay is None or x.ionosphere is None:
-        raise SystemExit(f"{session.name} has no ionosphere corrections.")
+        raise MissingDataError("has no ionosphere corrections.", place=str(session.directory))
     frequencies = (effective_frequency(session, band) for band in "XS")
     return x.ionosphere - dual_band_delay(x.full_delay, s.full_delay, *frequencies).ionosphere
 
@@ -103,4 +103,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main)

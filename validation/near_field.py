@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import mpmath as mp
 import numpy as np
-from _lines import Line, report
+from _lines import Line, report, run
 
 from kitestring.model.constants import AU, EARTH_RADIUS, EARTH_ROTATION_RATE, GM, L_C, C
 from kitestring.model.delay import (
@@ -413,4 +412,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main)

@@ -38,18 +38,17 @@ compared, not its rate's.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import erfa
 import numpy as np
-from _lines import Line, report
+from _lines import Line, report, run
 from delay_vs_calc11 import comparable, correction, model, rms, stations_of
 from numpy.typing import NDArray
 
-from kitestring.errors import MissingDataError
+from kitestring.errors import FormatError, MissingDataError
 from kitestring.formats.vgosdb import VgosSession, read_variable, read_vgosdb
 from kitestring.model.antenna import Station, axis_offset_delay
 from kitestring.model.constants import C
@@ -371,11 +370,13 @@ def main(arguments: Sequence[str]) -> int:
     session = read_vgosdb(options.folder)
     rows = comparable(session)
     if not rows.any():
-        print(f"# {session.name} holds nothing that can be compared")
-        return 1
+        raise FormatError("has no delay that can be compared.", place=str(options.folder))
     print(f"# {session.name}: {rows.sum()} observations of {len(session.stations)} stations")
-    return report(lines_of(compared(session, rows)))
+    both = compared(session, rows)
+    if not both:
+        raise FormatError("has none of the tables to compare with.", place=str(options.folder))
+    return report(lines_of(both))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main)

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import sys
 from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -35,7 +34,7 @@ from unittest import mock
 import _low_precision
 import erfa
 import numpy as np
-from _lines import Line, report
+from _lines import Line, report, run
 from jplephem.spk import SPK
 from numpy.typing import NDArray
 
@@ -289,4 +288,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main)

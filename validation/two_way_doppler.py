@@ -13,7 +13,6 @@ each with its cause as rules on the data find it. Takes half a minute.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ from _insight import (
     receivers,
     rms,
 )
-from _lines import Line, report
+from _lines import Line, report, run
 from numpy.typing import NDArray
 
 from kitestring.estimate.ramps import ramps_of
@@ -354,9 +353,8 @@ def plot(fit: Fit, rows: Rows, passes: Sequence[Pass], path: Path) -> None:
     aside = ~used & np.isfinite(rows.residual)
     upper.plot(days[aside], rows.residual[aside], ".", ms=2, color="0.8", label="set aside")
     for k, station in enumerate(np.unique(rows.station)):
-        own, colour = used & (rows.station == station), f"C{k % 10}"
-        marker = "." if k < 10 else "+"
-        upper.plot(days[own], rows.residual[own], marker, ms=2, color=colour, label=station)
+        own, colour = used & (rows.station == station), mpl.colormaps["tab20"](k % 20)
+        upper.plot(days[own], rows.residual[own], ".", ms=2, color=colour, label=station)
     upper.set(xlabel="MJD (UTC)", ylabel="observed - computed (mHz)", ylim=(-25.0, 25.0))
     upper.legend(ncols=7, markerscale=4, fontsize="small")
     sun = np.degrees([np.median(rows.sun[p.rows]) for p in passes])
@@ -387,4 +385,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main)

@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from _carrier import (
     BASE_FREQUENCY,
+    SAME_EPOCH,
     Compared,
     Reception,
     base_error,
@@ -44,10 +45,10 @@ from _insight import (
     read,
     receivers,
 )
-from _lines import Line, report
+from _lines import Line, report, run
 from numpy.typing import NDArray
 
-from kitestring.errors import KitestringError
+from kitestring.errors import MissingDataError
 from kitestring.estimate.forward import count_start
 from kitestring.estimate.lander import LanderTarget
 from kitestring.estimate.tracking import compute
@@ -60,15 +61,14 @@ from kitestring.observables.types import Observables, UplinkRamps
 TRANSMITTER = "DSS-55"
 NAMED = ("Ef", "Ys")
 
-# Differenced at least so many; an rms of 50 counts is good to a tenth
-LEAST_COMMON = 50
+# Other pairs are differenced where they have so many counts in common
+LEAST_COMMON = 100
 # s; longer than the light takes across the Earth
 ACROSS = 0.1
 
 # An independent model left the means of Ef and Ys 4 to 24 mHz from the sender's, 3.4 and
 # 4.9 mHz about a line, and 6.0 mHz about the mean of their difference
 MEAN, ABOUT_LINE, DIFFERENCED = 100.0, 7.0, 8.0  # mHz
-SAME_EPOCH = 1e-3  # s
 
 
 def three_way(reception: Reception, fit: Fit) -> tuple[Reception, Compared]:
@@ -217,6 +217,8 @@ def differenced_lines(
     for found in (p for k, p in pairs.items() if k not in chosen):
         print(f"# {found.name}: {len(found.good)} counts in common only; passed over")
     limited = wanted if wanted in chosen else _best(chosen)
+    if limited != wanted:
+        print(f"# {' '.join(named)} have nothing in common: the best pair is limited")
     lines = []
     for key, found in chosen.items():
         tell(found)
@@ -228,7 +230,28 @@ def differenced_lines(
 
 
 def _best(pairs: Mapping[frozenset[str], Compared]) -> frozenset[str]:
-    return min(pairs, key=lambda key: pairs[key].scatter) if pairs else frozenset()
+    known = [key for key in pairs if np.isfinite(pairs[key].scatter)] or list(pairs)
+    return min(known, key=lambda key: pairs[key].scatter, default=frozenset())
+
+
+def named_pair(names: Sequence[str], receptions: Sequence[Reception]) -> tuple[str, ...]:
+    """Return the codes in the files of the stations that were named; `NAMED` where none were.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is no station's.
+    MissingDataError
+        For a station without a file.
+    """
+    codes = {get_station(r.station).name: r.station for r in receptions}
+    for name in names:
+        if get_station(name).name not in codes:
+            raise MissingDataError(
+                f"no Fdets file is of {name}.",
+                next_step=f"Name two of {', '.join(codes.values())}.",
+            )
+    return tuple(codes[get_station(name).name] for name in names) or NAMED
 
 
 def plot(stations: Sequence[Compared], pairs: Sequence[Compared], path: Path) -> None:
@@ -238,18 +261,22 @@ def plot(stations: Sequence[Compared], pairs: Sequence[Compared], path: Path) ->
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, figsize=(12, 10), layout="constrained", sharex=True)
-    for panel, group in zip(axes, (stations, pairs), strict=True):
+    titles = ("three-way, with the sender's ramps", "differenced at the same wavefront")
+    groups = [(t, g) for t, g in zip(titles, (stations, pairs), strict=True) if g]
+    size = (12.0, 5.0 * len(groups))
+    figure, axes = plt.subplots(
+        len(groups), figsize=size, layout="constrained", sharex=True, squeeze=False
+    )
+    for panel, (title, group) in zip(axes[:, 0], groups, strict=True):
         for found in group:
-            hours = 24.0 * (found.epoch.mjd() % 1.0)[found.good]
+            hours = 24.0 * (found.epoch.mjd() % 1.0)
+            # NaN, not left out: else lines would join over what was lost
+            shown = np.where(found.good, found.residual - found.mean, np.nan)
             label = f"{found.name}: mean {found.mean:+.1f} mHz"
-            panel.plot(hours, found.kept - found.mean, ".-", ms=4, lw=0.5, label=label)
-        panel.set(ylim=(-40.0, 40.0), ylabel="observed - computed - mean (mHz)")
-        if group:
-            panel.legend(fontsize="small")
-    axes[0].set_title("three-way, with the sender's ramps")
-    axes[1].set_title("differenced at the same wavefront")
-    axes[1].set_xlabel("UTC (h)")
+            panel.plot(hours, shown, ".-", ms=4, lw=0.5, label=label)
+        panel.set(ylim=(-40.0, 40.0), ylabel="observed - computed - mean (mHz)", title=title)
+        panel.legend(fontsize="small")
+    axes[-1, 0].set_xlabel(f"UTC of {(stations or pairs)[0].epoch[:1].iso_list(0)[0][:10]} (h)")
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -259,7 +286,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("directory", type=Path, metavar="FDETS_DIR")
     parser.add_argument("--tdm", type=Path, help="the DSN's tracking data message, with its ramps")
-    parser.add_argument("--stations", nargs=2, metavar=("A", "B"), help="the pair that is limited")
+    parser.add_argument(
+        "--stations", nargs=2, metavar=("A", "B"), help="the pair that is limited (Ef Ys)"
+    )
     parser.add_argument("--transmitter", default=TRANSMITTER, help="who sent (%(default)s)")
     parser.add_argument(
         "--base",
@@ -268,7 +297,10 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         help=f"base frequency (the header's, or {BASE_FREQUENCY:.0f} where that is zero)",
     )
     parser.add_argument(
-        "--least", type=int, default=LEAST_COMMON, help="counts in common (%(default)s)"
+        "--least",
+        type=int,
+        default=LEAST_COMMON,
+        help="counts in common of other pairs (%(default)s)",
     )
     parser.add_argument("--plot", type=Path, metavar="PNG", help="picture of the residuals")
     return parser.parse_args(arguments)
@@ -281,7 +313,7 @@ def main(arguments: Sequence[str]) -> int:
     if not receptions:
         print(f"no Fdets files in {options.directory}", file=sys.stderr)
         return 2
-    named = tuple(options.stations or ())
+    named = named_pair(options.stations or (), receptions)
     lines: list[Line] = []
     stations: list[Compared] = []
     trajectory = target.trajectory(target.values)
@@ -290,19 +322,16 @@ def main(arguments: Sequence[str]) -> int:
         trajectory = fit.target.trajectory(fit.solution.values)
         found = [three_way(reception, fit) for reception in receptions]
         receptions, stations = [r for r, _ in found], [c for _, c in found]
-        lines = three_way_lines(stations, fit, options.transmitter, named or NAMED)
+        lines = three_way_lines(stations, fit, options.transmitter, named)
     predictor = Predictor(earth, trajectory, MEDIA, frequency=BASE_FREQUENCY)
     more, pairs = differenced_lines(receptions, predictor, named, options.least)
-    if options.plot:
-        plot(stations, pairs, options.plot)
     if not lines and not more:
         print("no pair of stations has enough epochs in common to be compared", file=sys.stderr)
         return 2
+    if options.plot:
+        plot(stations, pairs, options.plot)
     return report([*lines, *more])
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KitestringError as error:
-        sys.exit(str(error))
+    run(main)

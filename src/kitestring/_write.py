@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def _beside(final: Path) -> Path:
+    """Return the name of a temporary file that no other process or thread writes."""
+    return final.with_name(f".{final.name}.{os.getpid()}.{threading.get_native_id()}.part")
 
 
 def write_atomically(path: str | Path, text: str) -> None:
@@ -20,7 +26,7 @@ def write_atomically(path: str | Path, text: str) -> None:
         Where the folder is missing or cannot be written.
     """
     final = Path(path)
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.part")
+    temporary = _beside(final)
     try:
         with temporary.open("w", encoding="utf-8", newline="") as file:
             file.write(text)
@@ -43,7 +49,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         Where nothing was written, or the folder cannot be written.
     """
     final = Path(path)
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.part")
+    temporary = _beside(final)
     temporary.unlink(missing_ok=True)
     try:
         yield temporary

@@ -20,7 +20,8 @@ from kitestring.estimate.types import Editing, Parameter
 from kitestring.model.constants import AU
 from kitestring.model.earth import EarthModel
 from kitestring.model.ephemeris import Ephemeris
-from kitestring.model.observable import Kind, SignalPath
+from kitestring.model.light_time import down_leg
+from kitestring.model.observable import Kind, SignalPath, StationClock
 from kitestring.model.predict import Predictor
 from kitestring.model.sources import get_source
 from kitestring.model.stations import StationCatalogue, get_station
@@ -126,6 +127,13 @@ def test_a_delta_dor_is_a_difference_of_two_delays(target, earth):
     quasar = Predictor(earth, FarAway(), [Sky()]).delay(station1, station2, o.epoch)
     assert np.max(np.abs(delay.value - quasar.value - difference.value)) < 0.2 * PICOSECOND
     assert np.min(np.abs(difference.value)) > 1e-7  # they do differ
+    # the rest of it is geometry: that of the same difference in vacuum
+    vacuum = ForwardModel(earth).predict(o, orbit)
+    sky = difference.parts["sky"]
+    assert np.max(np.abs(difference.value - sky - vacuum.value)) < 1e-3 * PICOSECOND
+    assert np.min(np.abs(sky)) > 10.0 * PICOSECOND
+    rates = [m.predict(observed(Kind.DELAY_RATE), orbit) for m in (model, ForwardModel(earth))]
+    assert np.max(np.abs(rates[0].value - rates[0].parts["sky"] - rates[1].value)) < RATE_NOISE
 
 
 def test_a_delay_rate_is_the_slope_of_the_delay(target, earth):
@@ -233,12 +241,16 @@ def test_a_covariance_of_one_set_is_respected():
 
 def test_what_does_not_fit_is_refused(target, earth):
     model, orbit = ForwardModel(earth), target.trajectory(target.values)
-    one_way = replace(observed(Kind.RANGE), path=SignalPath((PROBE, "DSS-55")))
+    four_way = replace(observed(Kind.RANGE), path=SignalPath(("DSS-55", PROBE, "DSS-65", PROBE)))
     silent = replace(observed(Kind.DOPPLER), path=SignalPath((PROBE, "DSS-55")))
     bare = replace(observed(Kind.DELTA_DOR), path=PATHS[Kind.DELAY])
+    with pytest.raises(UnknownNameError, match="ATLANTIS"):
+        ForwardModel(earth, clocks={"ATLANTIS": StationClock(START, 1e-6)}).predict(
+            observed(Kind.DELAY), orbit
+        )
     odd = replace(observed(Kind.DELAY), path=SignalPath((PROBE, "ATLANTIS", "URUMQI")))
     with pytest.raises(ConfigurationError, match="not modelled"):
-        model.predict(one_way, orbit)
+        model.predict(four_way, orbit)
     with pytest.raises(MissingDataError, match=f"{PROBE} transmits"):
         ForwardModel(earth, (RAMPS,)).predict(silent, orbit)
     with pytest.raises(ConfigurationError, match="reference source"):
@@ -266,3 +278,13 @@ def test_stations_of_the_users_own_are_known(target, earth):
     same = model.predict(observed(Kind.DELAY), orbit)
     assert np.array_equal(found.value, same.value)
     assert ramps_of((replace(RAMPS, station="NOWHERE"), RAMPS), "dss 55", "X") is RAMPS
+
+
+def test_a_one_way_range_is_a_light_time(target, earth):
+    o = replace(observed(Kind.RANGE), path=SignalPath((PROBE, "DSS-55"), receive_delay=1e-6))
+    orbit = target.trajectory(target.values)
+    found = ForwardModel(earth).predict(o, orbit)
+    state = earth.station_state(get_station("DSS-55"), o.epoch.shifted(-1e-6))
+    light_time = down_leg(state, orbit, earth.ephemeris).light_time
+    rest = found.value - light_time - sum(found.parts.values())
+    assert np.abs(rest).max() < PICOSECOND

@@ -92,6 +92,11 @@ def test_cut_empty_and_absent_files(tmp_path):
     file.write_bytes(gzip.compress(ONSALA.encode())[:40])
     with pytest.raises(KitestringError, match=r"cut.gz"):
         read_blq(file)
+    damaged = bytearray(gzip.compress(ONSALA.encode()))
+    damaged[40:60] = bytes(each ^ 0xFF for each in damaged[40:60])
+    file.write_bytes(damaged)  # zlib has an error of its own for this
+    with pytest.raises(FormatError, match=r"cut.gz: cannot be unpacked"):
+        read_blq(file)
 
 
 @given(st.integers(0, len(ONSALA) - 1), st.characters(codec="latin-1"))

@@ -74,6 +74,15 @@ class TestCommands:
         assert plain.coefficients == broken.coefficients == single.coefficients
         assert broken.medium == single.medium == "wet"
 
+    def test_the_line_of_a_command_is_told(self, write) -> None:
+        """Clauses over several lines, comments and empty lines before it."""
+        text = SEASONS + "\n# a comment\n" + WET.replace("(WET NUPART)", "(\nWET NUPART)") + "\n"
+        text += WET.replace("DSN(C10)", "DSN(C99)")
+        number = text.splitlines().index(WET.splitlines()[0], 12) + 1
+        with pytest.raises(FormatError) as error:
+            read_csp(write(text))
+        assert error.value.place == f"test.csp:{number}"
+
     def test_quasars(self, write) -> None:
         text = IONOSPHERE.replace("SCID(77)", "QUASAR(P 0149+21)").replace("DOPRNG", "VLBI")
         (found,) = read_csp(write(text))

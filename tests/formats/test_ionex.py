@@ -124,6 +124,53 @@ class TestValues:
         assert np.array_equal(read_ionex(path).tec, read_ionex(write(whole())).tec)
 
 
+class TestSeveralFiles:
+    """Two days: 22 and 24 h, then 0 and 2 h of the next."""
+
+    @pytest.fixture
+    def days(self, tmp_path: Path) -> list[Path]:
+        def day(number: int, first: int, hours: tuple[int, int]) -> Path:
+            maps = [
+                one_map(k + 1, grid(first + 100 * k), hour, kind)
+                for kind in ("TEC", "RMS")
+                for k, hour in enumerate(hours)
+            ]
+            text = header() + "".join(maps) + row("", "END OF FILE")
+            path = tmp_path / f"{number}.26i"
+            path.write_text(text.replace("  2026     1     1  ", f"  2026     1{number:6d}  "))
+            return path
+
+        return [day(1, 10, (22, 24)), day(2, 500, (0, 2)), day(3, 700, (0, 2))]
+
+    def test_they_follow_each_other_in_any_order(self, days) -> None:
+        found, one = read_ionex([days[1], days[0]]), read_ionex(days[1])
+        assert found.epochs.to("utc").iso_list(0) == [
+            "2026-01-01T22:00:00",
+            "2026-01-02T00:00:00",
+            "2026-01-02T02:00:00",
+        ]
+        # at midnight the later file counts
+        assert np.array_equal(found.tec[1:], one.tec)
+        assert np.array_equal(found.rms[1:], one.rms)
+        assert np.array_equal(found.tec[0], read_ionex(days[0]).tec[0])
+        assert found.origin == "1.26i, 2.26i"
+        assert np.array_equal(read_ionex([days[1]]).tec, one.tec)
+
+    def test_none(self) -> None:
+        with pytest.raises(MissingDataError, match="no IONEX file"):
+            read_ionex([])
+
+    def test_what_does_not_follow(self, days, tmp_path: Path) -> None:
+        with pytest.raises(FormatError, match=r"3\.26i: it leaves a gap behind 2\.26i"):
+            read_ionex(days)
+        with pytest.raises(FormatError, match=r"2\.26i: it begins with 2\.26i"):
+            read_ionex([days[1], days[1]])
+        other = tmp_path / "other.26i"
+        other.write_text(days[1].read_text().replace("  6371.0", "  6378.0"))
+        with pytest.raises(FormatError, match=r"other\.26i: it has another grid"):
+            read_ionex([days[0], other])
+
+
 def changed(old: str, new: str, count: int = 1) -> str:
     text = whole()
     assert old in text
@@ -177,7 +224,11 @@ DAMAGE = {
             + one_map(2, grid(1), 2)
             + one_map(1, grid(1), 0, "RMS")
         ),
-        "1 RMS maps beside 2",
+        "1 RMS maps that are not of the epochs of its 2",
+    ),
+    "RMS maps of another time": (
+        lambda: header(1) + one_map(1, grid(1), 0) + one_map(1, grid(1), 2, "RMS"),
+        "1 RMS maps that are not of the epochs of its 1",
     ),
     "no maps": (lambda: header(0) + row("", "END OF FILE"), "0 TEC maps"),
     "a wild exponent": (lambda: whole(99), "an exponent of 99"),

@@ -14,7 +14,7 @@ TEXT = """Version 2023-01-24
 # This is the EXTRA delay introduced by deformation of the antenna.
 WETTZELL 5 3.336
  0  0.0
- 20 1.5   # mm
+ 20 1.5   # mm\x85 with Windows' ellipsis, which str.splitlines takes for an end
  45 3.0
  70 3.5
  90 4.0

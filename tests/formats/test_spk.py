@@ -566,16 +566,46 @@ def test_a_step_too_long_leaves_the_old_file(orbiter, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_without_a_step_the_tolerance_decides(orbiter, tmp_path):
+    sizes = []
+    for tolerance in (1e-3, 1.0, 1e6):
+        path = tmp_path / f"{tolerance}.bsp"
+        worst = write_spk(path, orbiter, body=-321, tolerance=tolerance, degree=3)
+        middle = np.linspace(*orbiter.epoch.since(START)[[0, -1]], 1001)[1:-1]
+        apart = read_spk(path).state(START.shifted(middle)) - orbiter.state(START.shifted(middle))
+        assert np.linalg.norm(apart[:, :3], axis=1).max() < 2.0 * max(worst, MICROMETRE)
+        assert worst <= tolerance
+        sizes.append(path.stat().st_size)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > sizes[-1]
+
+
+@pytest.mark.parametrize("distance", [2.0, 30.0, 170.0])
+def test_far_away_a_double_decides(distance, tmp_path):
+    grid = START.shifted(DAY * np.arange(11.0))
+    states = np.zeros((11, 6))
+    states[:, 0] = distance * 1.495978707e11 + 17e3 * DAY * np.arange(11.0)
+    states[:, 3] = 17e3
+    line = TabulatedTrajectory("VOYAGER 1", SSB, grid, states)
+    path = tmp_path / "x.bsp"
+    worst = write_spk(path, line)
+    assert worst <= max(1e-3, 16 * distance * ULP_AT_AU)
+    assert read_spk(path).name == "VOYAGER 1"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"step": 0.0}, "step"),
+        ({"step": 1e-9}, "10000000 states"),
         ({"step": np.nan}, "step"),
         ({"body": None}, "ORBITER"),
         ({"body": 4}, "4 relative to"),
+        ({"body": 0}, "0 relative to"),
+        ({"body": 2**31}, "2147483648 relative to"),
         ({"degree": 4}, "degree"),
         ({"data_type": 2}, "type 2"),
-        ({"first": START.shifted(3600.0), "last": START.shifted(60.0)}, "table"),
+        ({"first": START.shifted(3600.0), "last": START.shifted(60.0)}, "no span"),
     ],
 )
 def test_what_cannot_be_written_is_told(change, words, orbiter, tmp_path):
@@ -583,6 +613,18 @@ def test_what_cannot_be_written_is_told(change, words, orbiter, tmp_path):
     with pytest.raises(ConfigurationError, match=words):
         write_spk(tmp_path / "x.bsp", orbiter, **given)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_failed_once_can_be_written_the_next_time(orbiter, tmp_path, monkeypatch):
+    """A file that CSPICE could not fill is closed: it would refuse the same name again."""
+    with monkeypatch.context() as broken:
+        broken.setattr(spiceypy, "spkw13", lambda *_: spiceypy.bodn2c("nobody's name"))
+        with pytest.raises(KitestringError, match=r"x\.bsp: CSPICE cannot write it"):
+            write_spk(tmp_path / "x.bsp", orbiter, 60.0, body=-321)
+    assert not list(tmp_path.iterdir())
+    assert write_spk(tmp_path / "x.bsp", orbiter, 60.0, body=-321) < MICROMETRE
+    with pytest.raises(KitestringError, match="cannot write"):
+        write_spk(tmp_path / "absent" / "x.bsp", orbiter, 60.0, body=-321)
 
 
 def test_few_states_lower_the_degree(orbiter, tmp_path):
@@ -615,6 +657,10 @@ def test_content_says_which_file_it_is(orbiter, tmp_path):
             read_trajectory(path, "VOYAGER 2")
     with pytest.raises(MissingDataError):
         read_trajectory(tmp_path / "absent")
+    for content, words in (("", "is empty"), ("KPL/MK\n", "text kernel")):
+        (tmp_path / "other.bsp").write_text(content)
+        with pytest.raises(FormatError, match=words):
+            read_trajectory(tmp_path / "other.bsp")
     oem.write_text(oem.read_text() + oem.read_text()[oem.read_text().index("META_START") :])
     with pytest.raises(ConfigurationError, match="2 segments"):
         read_trajectory(oem)
@@ -627,5 +673,8 @@ def test_a_prediction_finds_a_body_of_a_file(tmp_path):
     assert np.abs(found.state(START) - 1e3 * arc(T0)).max() < 1e-3
     with pytest.raises(ConfigurationError, match="2 bodies"):
         find_target(str(path))
+    for name in ("ORBITER", "MERCURY", "-5"):  # unknown to SPICE, and to the file
+        with pytest.raises(UnknownNameError, match=r"x\.bsp: no body of the file.*MOON \(301\)"):
+            find_target(f"{path}#{name}")
     with pytest.raises(UnknownNameError):
         find_target(f"{tmp_path}/y.bsp#MOON")

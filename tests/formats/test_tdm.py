@@ -445,3 +445,23 @@ def test_a_sigma_that_is_no_positive_number_is_not_taken(stated, tmp_path):
     with pytest.warns(FormatWarning, match="not a positive number"):
         (found,) = read_text(tmp_path, damaged).observables
     assert np.all(np.isnan(found.sigma))
+
+
+def test_a_transponders_delay_survives_in_either_form(tmp_path):
+    path = tmp_path / "a.tdm"
+    turned = replace(TWO_WAY, transponder_delay=4.5e-6)
+    write_tdm(path, [rows(Kind.RANGE, turned)], created=CREATED)
+    (found,) = read_tdm(path).observables
+    assert found.path == turned
+    # the format has a part on each side of the turning
+    text = path.read_text().replace("TRANSMIT_DELAY_2 = 4.5e-06", "RECEIVE_DELAY_2 = 4.5e-06")
+    assert "RECEIVE_DELAY_2" in text
+    path.write_text(text)
+    assert read_tdm(path).observables[0].path == turned
+
+
+def test_a_single_difference_states_no_delays_of_equipment(tmp_path):
+    """It has two paths, and participants count from 1."""
+    path = replace(BASELINE, transmit_delay=1e-6, receive_delay=2e-6, transponder_delay=3e-6)
+    write_tdm(tmp_path / "a.tdm", [rows(Kind.DELAY, path)], created=CREATED)
+    assert "_DELAY_" not in (tmp_path / "a.tdm").read_text()

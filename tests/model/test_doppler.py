@@ -6,7 +6,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from kitestring.errors import MissingDataError
+from kitestring.errors import ConfigurationError, MissingDataError
 from kitestring.model.constants import EARTH_RADIUS, GM, L_B, L_C, C
 from kitestring.model.doppler import mean_transmitted_frequency
 from kitestring.model.earth import EarthModel, StationState
@@ -335,6 +335,109 @@ class TestNamedCorrections:
         allowed = drift * down * (elapsed + 1e4) + 0.01
         assert np.abs(found.value - plain - expected).max() < allowed
         assert found.parts["clocks"] == pytest.approx(expected, rel=1e-3)
+
+    def test_readings_of_clocks_that_are_simulated(self, earth: EarthModel) -> None:
+        """Counts of cycles and differences of readings by hand, with everything at once.
+
+        What is tested here alone are clocks, equipment and ramps; light times are
+        those of the model. Seconds are after START[0].
+        """
+        epoch, begin = START[0].shifted(-500.0), START[0]
+        errors = {"DSS-55": (-2e-3, 3e-9), "TIANMA65": (1e-3, 5e-9)}
+        clocks = {name: StationClock(epoch, *error) for name, error in errors.items()}
+        equipment = Equipment(7e-4, 3e-4, 2e-3)
+        knots, slopes = np.array([-3000.0, -1500.0]), np.array([35.0, -60.0])
+        steps = np.array([0.0, 5e4])
+        ramps = Pieces(begin.shifted(knots), UPLINK + steps, slopes)
+        bare = Predictor(earth, self.target)
+
+        def sent(reading: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            """Return the transmitter's reading when what is received was sent; light times."""
+            offset, rate = errors["TIANMA65"]
+            true = (reading - offset - 500.0 * rate) / (1.0 + rate) - equipment.receive
+            light_time = bare.round_trip(
+                self.sender, self.listener, begin.shifted(true), transponder=equipment.transponder
+            )[0]
+            left = true - light_time - equipment.transmit
+            offset, rate = errors["DSS-55"]
+            return left + offset + rate * (left + 500.0), light_time
+
+        def cycles_over_uplink(reading: np.ndarray) -> np.ndarray:
+            first = 35.0 * (np.minimum(reading, -1500.0) + 3000.0) ** 2 / 2.0
+            late = np.maximum(reading + 1500.0, 0.0)
+            return first + 5e4 * late - 60.0 * late**2 / 2.0
+
+        tags = START.since(begin)
+        early, light_time1 = sent(tags)
+        late, light_time2 = sent(tags + COUNTS)
+        lasts = COUNTS / (1.0 + 5e-9) - (light_time2 - light_time1)
+        count = UPLINK * lasts * (1.0 + 3e-9) + cycles_over_uplink(late) - cycles_over_uplink(early)
+        read = Predictor(earth, self.target, clocks=clocks)
+        stations = self.sender, self.listener
+        found = read.doppler(*stations, START, COUNTS, ramps, TURNAROUND, equipment).value
+        assert np.abs(found - TURNAROUND * count / COUNTS).max() < 0.1 * MILLIHERTZ
+        # a clock's error is taken at its reading, which is off by offset x rate: 5 ps here
+        ranges = read.range(*stations, START, equipment).value
+        assert np.abs(ranges - (tags - early)).max() < 10.0 * PICOSECOND
+
+    def test_clocks_count_one_way_too(self, earth: EarthModel) -> None:
+        rate = 5e-9
+        read = Predictor(earth, self.target, clocks={"tianma 65": StationClock(START[0], 0, rate)})
+        plain = Predictor(earth, self.target)
+        args = (self.listener, START[:1], COUNTS[2:], self.flat)
+        found, expected = read.one_way_doppler(*args), plain.one_way_doppler(*args).value
+        assert found.value - expected == pytest.approx(-UPLINK * rate, rel=1e-3)
+        assert found.parts["clocks"] == pytest.approx(-UPLINK * rate, rel=1e-3)
+        late = Predictor(earth, self.target, clocks={"T6": StationClock(START[0], 1e-3)})
+        tagged = late.one_way_range(self.listener, START.shifted(1e-3), 1e-6)
+        expected = plain.one_way_range(self.listener, START, 1e-6).value + 1e-3
+        assert np.abs(tagged.value - expected).max() < 1.0 * PICOSECOND
+        assert tagged.parts["clocks"] == pytest.approx(1e-3)
+
+    def test_a_clock_that_is_no_number_is_refused(self) -> None:
+        with pytest.raises(ConfigurationError, match="nan s"):
+            StationClock(START[0], np.nan)
+
+    def test_counts_that_are_none_are_not_known(self, earth: EarthModel) -> None:
+        predictor = Predictor(earth, self.target)
+        counts = np.array([0.0, -10.0, 60.0])
+        for found in (
+            predictor.doppler(self.sender, self.listener, START, counts, self.flat, TURNAROUND),
+            predictor.one_way_doppler(self.listener, START, counts, self.flat),
+        ):
+            assert np.isnan(found.value).tolist() == [True, True, False]
+
+    @pytest.mark.parametrize("ratio", [0.0, -1.0, np.nan])
+    def test_a_turnaround_that_is_none_is_refused(self, earth: EarthModel, ratio: float) -> None:
+        predictor, ends = Predictor(earth, self.target), (self.sender, self.listener)
+        with pytest.raises(ConfigurationError, match="turnaround"):
+            predictor.doppler(*ends, START, COUNTS, self.flat, ratio)
+        with pytest.raises(ConfigurationError, match="turnaround"):
+            predictor.range(*ends, START, turnaround=ratio)
+
+    def test_each_way_has_its_frequency_and_kind_of_delay(self, earth: EarthModel) -> None:
+        seen = []
+
+        class Plasma:
+            name = "plasma"
+
+            def delay(self, sight):
+                seen.append((sight.station.name, sight.frequency, sight.group, sight.sends))
+                return np.zeros(sight.elevation.shape)
+
+            def sigma(self, sight):
+                return np.zeros(sight.elevation.shape)
+
+        predictor = Predictor(earth, self.target, [Plasma()], frequency=8.4e9)
+        predictor.range(self.sender, self.listener, START, turnaround=TURNAROUND)
+        sent = pytest.approx(8.4e9 / TURNAROUND)
+        assert seen == [("DSS-55", sent, True, True), ("TIANMA65", 8.4e9, True, False)]
+        seen.clear()
+        predictor.doppler(self.sender, self.listener, START, COUNTS, self.flat, TURNAROUND)
+        (_, up, *up_is), (_, down, *down_is) = seen
+        assert (up_is, down_is) == ([False, True], [False, False])
+        assert up == pytest.approx(np.full(6, UPLINK))
+        assert down == pytest.approx(np.full(6, TURNAROUND * UPLINK))
 
     def test_parts_add_up(self, earth: EarthModel) -> None:
         """What air and axes add to a count is what they add to its light times."""

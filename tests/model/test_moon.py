@@ -13,6 +13,7 @@ from kitestring.model.trajectory import FixedOnBody
 RADIAN_OF_A_MICROMETRE = 1e-12  # on the Moon's surface: 1.7 micrometres
 START = Epoch.from_iso("2026-03-01T00:00:00", "tdb")
 T0 = float(daf.seconds_of(START)[0])
+APOLLO_11 = np.array([1591.967e3, 690.698e3, 21.004e3])  # reflector, principal axes
 INTERVAL, COUNT, DEGREE = 4 * 86400.0, 8, 12
 
 # The frames as NAIF's moon_de440_220930.tf defines them
@@ -106,10 +107,28 @@ def test_the_two_axes_are_as_far_apart_as_published(kernel):
     assert np.array_equal(pa.spin, me.spin)
 
 
+def test_a_reflector_stands_where_pictures_show_it(kernel):
+    """Laser ranging's place of Apollo 11's, principal axes, is LROC's on the map, mean Earth.
+
+    The map's longitude and latitude of Tranquility Base (Wagner et al. 2017) to 0.001 degrees, 30
+    m; the two kinds of axes are 600 m apart there.
+    """
+    ranged = MoonRotation(kernel, "PA")(START).position(APOLLO_11)
+    x, y, z = MoonRotation(kernel, "ME")(START).matrix.T @ ranged
+    assert np.degrees(np.arctan2(y, x)) == pytest.approx(23.473, abs=1e-3)
+    assert np.degrees(np.arctan2(z, np.hypot(x, y))) == pytest.approx(0.674, abs=1e-3)
+
+
+def test_a_lander_is_known_as_long_as_the_rotation(kernel):
+    own = MoonRotation(kernel)
+    lander = FixedOnBody("REFLECTOR", "MOON", APOLLO_11, own)
+    assert [end.iso(0) for end in lander.span] == [end.iso(0) for end in own.span]
+    with pytest.raises(ConfigurationError, match="MoonRotation"):
+        FixedOnBody("REFLECTOR", "MOON", APOLLO_11)
+
+
 def test_velocity_is_the_derivative_of_position(kernel):
-    lander = FixedOnBody(
-        "REFLECTOR", "MOON", [1591.967e3, 690.698e3, 21.004e3], MoonRotation(kernel)
-    )
+    lander = FixedOnBody("REFLECTOR", "MOON", APOLLO_11, MoonRotation(kernel, "PA"))
     epoch = START.shifted(np.array([1e5, 5e5, 1.5e6]))
     step = 30.0
     ahead, behind = (lander.state(epoch.shifted(s))[:, :3] for s in (step, -step))

@@ -7,7 +7,7 @@ import pytest
 
 from kitestring.errors import ConfigurationError
 from kitestring.model.antenna import Station
-from kitestring.model.constants import EARTH_RADIUS, EARTH_ROTATION_RATE, C
+from kitestring.model.constants import EARTH_RADIUS, EARTH_ROTATION_RATE, GM, C
 from kitestring.model.delay import far_field_delay, near_field_delay
 from kitestring.model.earth import EarthModel
 from kitestring.model.earth_orientation import EarthOrientationTable
@@ -66,6 +66,58 @@ def partials_of(target):
 
 def off(ours, numeric):
     return np.abs(ours - numeric).max() / np.abs(numeric).max()
+
+
+class Satellite:
+    """A circular orbit of the Earth over the stations, moved as a whole."""
+
+    name, center = "satellite", "EARTH"
+    span = (EPOCH[0].shifted(-1e5), EPOCH[0].shifted(1e5))
+
+    def __init__(self, radius, above, shift=(0.0, 0.0, 0.0)):
+        self.radius, self.shift = radius, np.asarray(shift)
+        self.rate = np.sqrt(GM["EARTH"] / radius**3)
+        self.above = above / np.linalg.norm(above)
+        across = np.cross([0.0, 0.3, 1.0], self.above)
+        self.across = across / np.linalg.norm(across)
+
+    def state(self, epoch):
+        angle = self.rate * np.asarray(epoch.since(EPOCH[0].to("tdb")))[..., None]
+        position = np.cos(angle) * self.above + np.sin(angle) * self.across
+        velocity = np.cos(angle) * self.across - np.sin(angle) * self.above
+        parts = [self.radius * position + self.shift, self.radius * self.rate * velocity]
+        return np.concatenate(parts, axis=-1)
+
+
+@pytest.mark.parametrize("radius", [7.0e6, 4.2e7, 3.84e8])
+def test_targets_in_orbit_of_the_earth(radius):
+    """All ends of a short baseline, with differences small beside the distance."""
+    pair = get_station("WETTZELL"), get_station("ONSALA60")
+    epoch, earth = EPOCH[:1].shifted(np.array([0.0, 60.0])), model()
+    states = tuple(earth.station_state(s, epoch) for s in pair)
+    above = states[0].position[0] + states[1].position[0]
+    step = 1e-6 * radius
+
+    def delay(shift=(0.0, 0.0, 0.0), moved=states):
+        target = Satellite(radius, above, shift)
+        return near_field_delay(*moved, target, earth.ephemeris)
+
+    found = delay()
+    partials = delay_partials(*states, found, found.leg.spacecraft[:, 3:])
+    ours = (partials.target, *station_partials(*states, found, partials))
+    numeric = np.zeros((3, len(epoch), 3))
+    for k, axis in enumerate(step * np.eye(3)):
+        numeric[0, :, k] = delay(axis).delay - delay(-axis).delay
+        for which, station in enumerate(pair):
+            both = []
+            for sign in (1.0, -1.0):
+                place = station.position + sign * axis
+                moved = list(states)
+                moved[which] = earth.station_state(replace(station, position=place), epoch)
+                both.append(delay(moved=moved).delay)
+            numeric[1 + which, :, k] = both[0] - both[1]
+    for mine, theirs in zip(ours, numeric / (2.0 * step), strict=True):
+        assert off(mine, theirs) < RELATIVE
 
 
 @pytest.mark.parametrize("target", [None, LANDER], ids=["quasar", "lander"])

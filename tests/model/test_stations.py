@@ -212,6 +212,11 @@ class TestGeometry:
             ({"slew": (0.1, 0.0)}, "slew rates"),
             ({"slew": (2.0, 0.1)}, "slew rates"),
             ({"slew": (float("nan"), 0.1)}, "slew rates"),
+            ({"velocity": [0.02, 0.0, 0.01]}, "metre a year"),
+            ({"axis_offset": float("nan")}, "axis offset"),
+            ({"axis_offset": 2130.0}, "axis offset"),
+            ({"axis1_limits": (4.7, -4.7)}, "limits 4.7 to -4.7"),
+            ({"axis2_limits": (0.1, float("nan"))}, "limits 0.1 to nan"),
         ],
     )
     def test_nonsense_is_refused(self, wettzell: Station, changed: dict, message: str) -> None:

@@ -106,3 +106,10 @@ def test_what_is_no_table_is_refused():
         TabulatedTrajectory(
             "X", "SUN", epoch, states, covariance_epoch=epoch, covariances=np.zeros((1, 6, 6))
         )
+
+
+def test_an_epoch_that_is_no_number_has_no_state():
+    epoch = Epoch.from_iso(["2026-01-01", "2026-01-02"], "tdb")
+    table = TabulatedTrajectory("X", "SUN", epoch, np.arange(12.0).reshape(2, 6))
+    with pytest.raises(SpanError, match="not a number"):
+        table.state(Epoch("tdb", epoch.day, np.array([0.0, np.nan])))

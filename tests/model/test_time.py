@@ -145,6 +145,14 @@ class TestPrecision:
         assert float(utc.since(utc.to("tai").shifted(-2.5))) == 2.5
 
 
+def test_what_is_no_number_is_no_epoch():
+    with pytest.raises(ConfigurationError, match="finite"):
+        Epoch.from_mjd(np.array([60000.0, np.nan]))
+    for scale in ("utc", "tt"):
+        with pytest.raises(ConfigurationError, match="finite"):
+            Epoch.from_iso("2026-01-01", scale).shifted(np.inf)
+
+
 class TestText:
     @pytest.mark.parametrize(
         ("text", "same"),

@@ -92,6 +92,18 @@ def test_few_epochs_are_marked_one_by_one(count, marker):
     figure.savefig(io.BytesIO(), format="png")
 
 
+def test_a_single_epoch_is_shown_within_its_hours():
+    figure = plot_predictions(table(count=1))
+    low, high = figure.axes[0].get_xlim()
+    assert high - low == pytest.approx(2.0 / 24.0)
+    assert low < figure.axes[0].lines[0].get_xdata()[0] < high
+
+
+def test_sun_and_moon_differ_where_there_is_no_dash_to_see():
+    angles = plot_predictions(table(count=1)).axes[1]
+    assert curves(angles, "Sun").get_color() != curves(angles, "Moon").get_color()
+
+
 def test_many_stations_can_be_told_apart():
     names = [f"S{k}" for k in range(24)]
     figure = plot_predictions(table(stations=names))

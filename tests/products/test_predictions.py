@@ -5,6 +5,7 @@ import pytest
 
 from kitestring.dynamics.propagate import propagate
 from kitestring.dynamics.types import ForceModel, OrbitState
+from kitestring.errors import ConfigurationError
 from kitestring.model.constants import C
 from kitestring.model.earth import EarthModel
 from kitestring.model.ephemeris import Ephemeris
@@ -89,6 +90,27 @@ def test_doppler_is_that_of_the_forward_model(earth, orbit):
     assert np.abs(FREQUENCY * (1.0 + found.doppler) - wanted.value).max() < CENTIHERTZ
     # the clocks' rates are in it: the range rate alone is tens of hertz off
     assert np.abs(FREQUENCY * (1.0 - found.range_rate / C) - wanted.value).min() > 10.0
+
+
+@pytest.mark.parametrize("direction", [[0.0, 0.0, 2.0], [np.nan, 0.0, 0.0], [0.6, 0.8]])
+def test_what_is_no_direction_is_refused(earth, direction):
+    with pytest.raises(ConfigurationError, match="no unit vector"):
+        predict_table(np.array(direction), [get_station("TIANMA65")], START[None], earth)
+
+
+@pytest.mark.parametrize("frequency", [0.0, -8.4e9, np.nan])
+def test_what_is_no_frequency_is_refused(earth, orbit, frequency):
+    with pytest.raises(ConfigurationError, match="Hz"):
+        predict_table(orbit, [get_station("TIANMA65")], START[None], earth, frequency=frequency)
+
+
+def test_a_source_at_the_pole_has_a_uvw(earth):
+    both = get_station("TIANMA65"), get_station("URUMQI")
+    (at,), (beside,) = (
+        predict_table(np.array(way), both, START[None], earth).baselines
+        for way in ([0.0, 0.0, 1.0], [1e-9, 0.0, 1.0])
+    )
+    assert np.abs(at.uvw - beside.uvw).max() < 0.1  # m: 1e-9 of the baseline
 
 
 def test_a_source_at_infinity_has_no_doppler(earth):

@@ -92,11 +92,13 @@ def test_products_are_read_back(session):
     (orbit,) = read_oem(session / "products" / "orbit.oem")
     both = [
         predict_for(str(name), ["T6"], "2026-01-01T16:30:00", 60.0, 2)
-        for name in (session, session / "products" / "orbit.oem")
+        for name in (session, *(session / "products" / f"orbit.{kind}" for kind in ("oem", "bsp")))
     ]
     assert orbit.name == both[0].target
-    # an OEM interpolates between its points: centimetres
-    assert np.abs(both[0].stations[0].range - both[1].stations[0].range).max() < 0.1
+    own, oem, spk = (one.stations[0].range for one in both)
+    # an OEM interpolates between its points: centimetres; an SPK is written to a millimetre
+    assert np.abs(own - oem).max() < 0.1
+    assert np.abs(own - spk).max() < 1e-3
 
 
 def test_predictions_use_the_earth_orientation_of_the_session(demo, tmp_path):

@@ -8,15 +8,18 @@ from pathlib import Path
 import astropy_iers_data
 import numpy as np
 import pytest
+import spiceypy
 
 from kitestring import __version__
 from kitestring.dynamics.propagate import propagate
 from kitestring.dynamics.types import STATE_NAMES, ForceModel, OrbitState
-from kitestring.errors import EstimationError, MissingDataError
+from kitestring.errors import ConfigurationError, EstimationError, MissingDataError
 from kitestring.estimate.batch import batch_least_squares
 from kitestring.estimate.mapping import map_covariance, sky_axes, to_axes
 from kitestring.estimate.types import Measurements, OrbitSolution, Parameter, ResidualTable
+from kitestring.formats import spk_write
 from kitestring.formats.oem import read_oem
+from kitestring.model import daf
 from kitestring.model.earth_orientation import EarthOrientationTable
 from kitestring.model.ephemeris import Ephemeris
 from kitestring.model.time import DAY, Epoch
@@ -27,6 +30,7 @@ from kitestring.session.orbit_stages import (
     ORBIT_STAGES,
     Seen,
     _write_oem,
+    _write_spk,
     a_priori_covariance,
     from_earth,
     sky_sigmas,
@@ -37,6 +41,8 @@ from kitestring.session.setting import Setting
 
 START = Epoch.from_iso("2027-03-04", "tdb")
 METRE = 1.0
+MILLIMETRE = 1e-3
+MICROMETRE_A_SECOND = 1e-6
 
 SESSION = """
 name = "Two words"
@@ -82,7 +88,7 @@ def digest_of(context, name):
 @pytest.fixture
 def setting(tmp_path):
     (tmp_path / "session.toml").write_text(SESSION)
-    (tmp_path / "own.toml").write_text("# none\n")
+    (tmp_path / "own.toml").write_text("station = []\n")
     (tmp_path / "range.tdm").write_text("CCSDS_TDM_VERS = 2.0\n")
     (tmp_path / "products").mkdir()
     (tmp_path / "recordings").mkdir()
@@ -168,6 +174,68 @@ def test_an_oem_says_how_it_was_made(setting):
     comments = " ".join(x[8:] for x in text.splitlines() if x.startswith("COMMENT "))
     for what, told in made_by(setting).items():
         assert f"{what}: {told}" in comments
+
+
+# -- the SPK -----------------------------------------------------------------------------
+
+
+def by_spice(path, orbit, body, center):
+    """Largest difference of an orbit from what SPICE says of its file, m and m/s."""
+    low, high = (float(daf.seconds_of(end)[0]) for end in orbit.span)
+    at = np.linspace(low + 1e-6, high - 1e-6, 1237)
+    with daf.SPICE:
+        spiceypy.furnsh(str(path))
+        try:
+            found = 1e3 * np.array([spiceypy.spkgeo(body, t, "J2000", center)[0] for t in at])
+        finally:
+            spiceypy.unload(str(path))
+    apart = np.abs(found - orbit.state(daf.epoch_of(at)))
+    return apart[:, :3].max(), apart[:, 3:].max()
+
+
+@pytest.mark.parametrize(
+    ("orbit_of", "days", "center"), [(cruise, 3650.0, 10), (around_mars, 7.0, 4)]
+)
+def test_spice_reads_the_orbit(setting, orbit_of, days, center):
+    orbit = orbit_of(days)
+    _write_spk(setting, orbit)
+    path = setting.context.path("products/orbit.bsp")
+    place, velocity = by_spice(path, orbit, -999, center)
+    assert place < MILLIMETRE
+    assert velocity < MICROMETRE_A_SECOND
+    assert path.stat().st_size < 1e6
+    assert list(setting.context.path("products").iterdir()) == [path]
+
+
+def test_a_spacecraft_has_its_own_number(setting):
+    folder = setting.context.directory
+    (folder / "session.toml").write_text(SESSION.replace("[target]", "[target]\nspice_id = -61"))
+    own, orbit = Setting(Context(folder, read_session(folder))), cruise(20.0)
+    _write_spk(own, orbit)
+    place, _ = by_spice(folder / "products/orbit.bsp", orbit, -61, 10)
+    assert place < MILLIMETRE
+    before, after = (digest_of(one.context, "orbit") for one in (setting, own))
+    assert before != after
+    (folder / "session.toml").write_text(SESSION.replace("[target]", "[target]\nspice_id = 399"))
+    with pytest.raises(ConfigurationError, match="399 is EARTH"):
+        read_session(folder)
+
+
+def test_an_spk_says_how_it_was_made(setting):
+    _write_spk(setting, cruise(20.0))
+    with daf.opened(setting.context.path("products/orbit.bsp"), "SPK") as handle:
+        count, lines, done = spiceypy.dafec(handle, 1000, 100)
+    assert done
+    text = "".join(line.ljust(80) for line in lines[:count])
+    for what, told in made_by(setting).items():
+        assert f"{what}: {told}" in text
+
+
+def test_an_orbit_that_no_spk_could_hold_is_refused(setting, monkeypatch):
+    monkeypatch.setattr(spk_write, "_MOST", 500)
+    with pytest.raises(EstimationError, match=r"more than 0\.001 m.*predict_days"):
+        _write_spk(setting, around_mars(7.0))
+    assert list(setting.context.path("products").iterdir()) == []
 
 
 # -- what is observed --------------------------------------------------------------------

@@ -345,11 +345,12 @@ def test_a_lander_may_turn_by_a_file(tmp_path):
 
 def test_a_rotation_is_estimated_beside_the_place(tmp_path):
     """Two passes, two years apart, of a body that turns faster than is foreseen."""
-    foreseen = load_mars_rotation()
+    later = FIRST.shifted(730 * 86400.0)
+    # a session refers the angles to the middle of its data
+    foreseen = load_mars_rotation().referred_to(FIRST.shifted(365 * 86400.0 + 1800.0))
     faster = 1e-13  # rad/s: 1.3 arcsec, 21 m, after two years
     (rate,) = foreseen.values(["phi_dot"])
     mars = foreseen.changed(["phi_dot"], [rate + faster])
-    later = FIRST.shifted(730 * 86400.0)
     lander = FixedOnBody("InSight", "MARS", LANDER, mars)
     for name, begin in (("a", FIRST), ("b", later)):
         table = ramps(begin, 7.18e9)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kitestring.errors import FormatError, MissingDataError, UnknownNameError
 from kitestring.estimate.forward import ForwardModel, count_start
 from kitestring.estimate.lander import LanderTarget
 from kitestring.formats.tdm import read_tdm
@@ -263,6 +264,54 @@ def test_a_lost_carrier_is_told_with_its_elevation(vlbi, data_dir, earth):
     assert told
     assert int(told[1]) == 30
     assert float(told[3]) < 8.0  # Irbene saw Mars set
+
+
+def test_a_count_in_two_files_is_taken_once(vlbi, data_dir, earth, tmp_path, capsys):
+    """Revisions of a file lie beside each other."""
+    if not (data_dir / EVN).exists():
+        pytest.skip(f"{EVN} absent")
+    for path in (data_dir / EVN).glob("Fdets*.[EY][fs].0004.r2i.txt"):
+        text = path.read_text()
+        (tmp_path / path.name).write_text(text)
+        (tmp_path / path.name.replace("r2i", "r1i")).write_text(text.replace("e+06 ", "e+05 "))
+    found = vlbi.read_directory(tmp_path, vlbi.TRANSMITTER, None, earth)
+    assert capsys.readouterr().out.count("59 counts are in another file again") == 2
+    once = evn(vlbi, data_dir, earth)
+    for reception in found:
+        expected = once[reception.station].observables.value[-59:]
+        assert reception.observables.value.tolist() == expected.tolist()
+    pair = vlbi.differenced(*found, predictor_of(vlbi, earth))
+    assert pair.scatter < vlbi.DIFFERENCED
+
+
+def test_the_pair_that_is_named_has_files(vlbi, data_dir, earth):
+    receptions = list(evn(vlbi, data_dir, earth).values())
+    assert vlbi.named_pair((), receptions) == vlbi.NAMED
+    assert vlbi.named_pair(("yebes40m", "Hh"), receptions) == ("Ys", "Hh")
+    with pytest.raises(MissingDataError, match="Wz"):
+        vlbi.named_pair(("Ef", "Wz"), receptions)
+    with pytest.raises(UnknownNameError, match="Zz"):
+        vlbi.named_pair(("Ef", "Zz"), receptions)
+
+
+def test_a_pair_without_common_counts_is_replaced_by_the_best_and_this_is_said(
+    vlbi, data_dir, earth, capsys
+):
+    receptions = list(evn(vlbi, data_dir, earth).values())
+    predictor = predictor_of(vlbi, earth)
+    lines, _ = vlbi.differenced_lines(receptions, predictor, ("Hh", "Ys"), 50)
+    assert "Hh Ys have nothing in common: the best pair is limited" in capsys.readouterr().out
+    assert [li.name for li in lines if li.limit] == ["Ef Ys differenced, rms"]
+    lines, _ = vlbi.differenced_lines(receptions, predictor, ("Ef", "Hh"), 100)
+    assert [li.name for li in lines if li.limit] == ["Ef Hh differenced, rms"]
+    assert all("Ys" not in li.name for li in lines)  # 59 counts only, and not named
+
+
+def test_a_message_without_data_is_refused(two_way, tmp_path):
+    path = tmp_path / "empty.tdm"
+    path.write_text("CCSDS_TDM_VERS = 1.0\nCREATION_DATE = 2020-001T00:00:00\nORIGINATOR = JPL\n")
+    with pytest.raises(FormatError, match="no tracking data"):
+        two_way.read(path)
 
 
 def test_the_program_needs_no_tracking_data_message(vlbi, data_dir, tmp_path, capsys):

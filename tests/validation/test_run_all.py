@@ -54,7 +54,8 @@ def test_the_table_holds_what_was_printed(run_all, tmp_path, capsys):
 
 
 def test_every_program_that_has_data_is_known_to_it(run_all):
-    for name in ("vgos_voltages", "delay_vs_calc11", "tianwen1_arc"):
+    known = ("vgos_voltages", "delay_vs_calc11", "tianwen1_arc", "session_geometry", "ionosphere")
+    for name in (*known, "two_way_doppler", "vlbi_rate"):
         assert (FOLDER / f"{name}.py").is_file()
         assert name in run_all.ARGUMENTS
 
@@ -91,3 +92,31 @@ def test_lines_are_ordered_by_how_near_their_limit_is(lines, capsys):
 )
 def test_a_broken_limit_fails(lines, value, limit, least):
     assert lines.report([lines.Line("it", value, "m", limit, least=least)]) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["delay_vs_calc11", "session_geometry", "ionosphere", "two_way_doppler", "vlbi_rate"],
+)
+@pytest.mark.parametrize("kind", ["missing", "empty folder", "file"])
+def test_data_that_are_none_end_with_a_message(lines, monkeypatch, tmp_path, capsys, name, kind):
+    path = tmp_path / "data"
+    if kind == "empty folder":
+        path.mkdir()
+    elif kind == "file":
+        path.write_text("hello\n")
+    monkeypatch.setattr("sys.argv", [f"{name}.py", str(path)])
+    with pytest.raises(SystemExit) as ended:
+        lines.run(importlib.import_module(name).main)
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert str(path) in told.err
+
+
+def test_a_programs_status_is_what_it_ends_with(lines, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["it.py", "a", "b"])
+    for status in (0, 1):
+        with pytest.raises(SystemExit) as ended:
+            lines.run(lambda arguments, status=status: status if arguments == ["a", "b"] else 9)
+        assert ended.value.code == status

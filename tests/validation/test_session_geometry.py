@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kitestring.errors import FormatError
 from kitestring.formats.vgosdb import VgosSession, read_vgosdb
 
 FOLDER = Path(__file__).parents[2] / "validation"
@@ -77,6 +78,13 @@ def test_what_a_session_lacks_is_said(program, session, rows, capsys) -> None:
         assert f"# {name} is not in this session: not compared" in told
         assert name not in both
     assert "Part-Bend" in both
+
+
+def test_nothing_to_compare_with_does_not_pass(program, session, monkeypatch) -> None:
+    monkeypatch.setattr(program, "read_vgosdb", lambda folder: session)
+    monkeypatch.setattr(program, "compared", lambda session, rows: {})
+    with pytest.raises(FormatError, match="none of the tables"):
+        program.main(["folder"])
 
 
 @pytest.mark.parametrize("name", ["elevation", "Part-HorizonGrad", "Part-RaDec"])

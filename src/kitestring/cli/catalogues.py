@@ -81,9 +81,15 @@ def sources(
     from math import radians
 
     from kitestring.cli import _show
+    from kitestring.errors import ConfigurationError
     from kitestring.products.catalogues import find_sources
 
     reach = None if within is None else radians(within)
+    if at is not None and near is None:
+        raise ConfigurationError(
+            f"the time {at} was given, but not what is there then.",
+            next_step="Name it with --near.",
+        )
     place = near if at is None or near is None else _place(near, at)
     found = find_sources(names or (), near=place, within=reach, min_flux=flux)
     if as_json:
@@ -96,9 +102,11 @@ def sources(
 
 
 def _place(near: str, at: str) -> NDArray[np.float64]:
+    from kitestring.model.time import Epoch
     from kitestring.products.catalogues import parse_direction
     from kitestring.session.predictions import direction_of
 
+    Epoch.from_iso(at)  # a wrong one is told even where nothing moves
     return parse_direction(near) if "," in near else direction_of(near, at)
 
 

@@ -41,8 +41,13 @@ def predict(
 ) -> None:
     """Predict angles, range, Doppler, delay, rate and uvw of a target for stations and times."""
     from kitestring.cli import _show
+    from kitestring.errors import ConfigurationError
     from kitestring.session.predictions import predict_for
 
+    if csv and as_json:
+        raise ConfigurationError(
+            "CSV and JSON were both asked for.", next_step="Give --csv or --json."
+        )
     found = predict_for(target, station, start, step, number, stop=stop, frequency=frequency)
     if plot is not None:
         from kitestring.plots.predictions import plot_predictions

@@ -12,6 +12,7 @@ from kitestring.errors import ConfigurationError
 from kitestring.estimate.ramps import oscillator_of, ramps_of
 from kitestring.model.earth import EarthModel
 from kitestring.model.observable import Kind, StationClock
+from kitestring.model.parts import Parts, scale_parts, sum_parts
 from kitestring.model.predict import Event, Prediction, Predictor
 from kitestring.model.sight import Effect
 from kitestring.model.sources import get_source
@@ -56,7 +57,7 @@ class ForwardModel:
     directions : mapping of str to ndarray, shape (3,)
         Unit vectors to reference sources that the catalogue does not hold.
     clocks : mapping of str to StationClock
-        By station name, of two- and three-way Doppler and range.
+        By any name of a station, for Doppler and range.
     frequency : float or None
         Sky frequency of delays and ranges, Hz, for plasma.
     """
@@ -85,20 +86,21 @@ class ForwardModel:
             A delta-DOR is the delay of the target minus that of the reference
             source at the same epoch at station 1. A delay rate is the rate of the
             delay at the middle of the count, less that of the reference source
-            where the path names one.
+            where the path names one. A one-way range is by a clock of TDB on board.
 
         Raises
         ------
         ConfigurationError
             For a kind or path that is not modelled.
         UnknownNameError
-            For a station or reference source in no catalogue.
+            For a station (one with a clock too) or reference source in no catalogue.
         MissingDataError
             Where the uplink frequency is not known.
         """
         path, kind, get = observables.path, observables.kind, self.stations.get
+        clocks = {get(name).name: clock for name, clock in self.clocks.items()}
         predictor = Predictor(
-            self.earth, trajectory, self.media, frequency=self.frequency, clocks=self.clocks
+            self.earth, trajectory, self.media, frequency=self.frequency, clocks=clocks
         )
         if len(path.participants) == 2:
             receiver = path.participants[1]
@@ -110,6 +112,8 @@ class ForwardModel:
                     oscillator_of(self.ramps, path.participants[0]),
                     path.receive_delay,
                 )
+            if kind is Kind.RANGE:
+                return predictor.one_way_range(get(receiver), observables.epoch, path.receive_delay)
         if len(path.participants) == 3:
             ends = path.participants[0], path.participants[2]
             if kind is Kind.DOPPLER:
@@ -124,7 +128,11 @@ class ForwardModel:
                 )
             if kind is Kind.RANGE:
                 return predictor.range(
-                    get(ends[0]), get(ends[1]), observables.epoch, path.equipment
+                    get(ends[0]),
+                    get(ends[1]),
+                    observables.epoch,
+                    path.equipment,
+                    path.turnaround or 1.0,  # a range may come without
                 )
             if kind in (Kind.DELAY, Kind.DELTA_DOR, Kind.DELAY_RATE):
                 return self._delay(observables, predictor)
@@ -154,15 +162,18 @@ class ForwardModel:
             known = self.directions.get(source)
             direction = get_source(source).direction if known is None else known
             reference = predictor.reference_delay(direction, *stations, received, group=group)
-            return replace(found, value=found.value - reference, parts={})
+            parts = sum_parts(found.parts, scale_parts(reference.parts, -1.0))
+            return replace(found, value=found.value - reference.value, parts=parts)
 
         if kind is not Kind.DELAY_RATE:
             return delay(observables.epoch)
         middle = count_middle(observables)
-        value = np.zeros(len(middle))
+        value, parts = np.zeros(len(middle)), Parts()
         events = []
         for steps, weight in _RATE_WEIGHTS:
             found = delay(middle.shifted(steps * _RATE_STEP))
-            value += weight / _RATE_STEP * found.value
-            events += [Event(e.epoch, weight / _RATE_STEP * e.partial) for e in found.events]
-        return Prediction(value, tuple(events), found.elevation)
+            share = weight / _RATE_STEP
+            value += share * found.value
+            parts = sum_parts(parts, scale_parts(found.parts, share))
+            events += [Event(e.epoch, share * e.partial) for e in found.events]
+        return Prediction(value, tuple(events), found.elevation, parts)

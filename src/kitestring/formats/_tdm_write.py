@@ -290,7 +290,7 @@ def _described(o: Observables, keyword: str, comments: list[str]) -> tuple[Meta,
         target, station1, station2 = names
         meta |= {"PARTICIPANT_1": station1, "PARTICIPANT_2": station2, "PARTICIPANT_3": target}
         meta |= {"MODE": "SINGLE_DIFF", "PATH_1": "3,1", "PATH_2": "3,2"}
-        signal = [0, 0, 0]
+        signal: list[int] = []  # two of them: no delay on the way belongs to both
     else:
         unique = list(dict.fromkeys(names))
         meta |= {f"PARTICIPANT_{k}": name for k, name in enumerate(unique, 1)}
@@ -306,9 +306,9 @@ def _described(o: Observables, keyword: str, comments: list[str]) -> tuple[Meta,
         meta["INTEGRATION_REF"] = o.epoch_reference.upper()
     if keyword == "RANGE":
         meta |= {"RANGE_MODULUS": "0.0", "RANGE_UNITS": "s"}
-    if path.transmit_delay:
+    if signal and path.transmit_delay:
         meta[f"TRANSMIT_DELAY_{signal[0]}"] = repr(path.transmit_delay)
-    if path.receive_delay:
+    if signal and path.receive_delay:
         meta[f"RECEIVE_DELAY_{signal[-1]}"] = repr(path.receive_delay)
     if path.transponder_delay and len(signal) == 3:  # the whole of it: the format has one each way
         meta[f"TRANSMIT_DELAY_{signal[1]}"] = repr(path.transponder_delay)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from pathlib import Path
 
 from kitestring.errors import FormatError, MissingDataError
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 def read_lines(path: str | Path, what: str) -> list[str]:
@@ -42,7 +45,9 @@ def read_lines(path: str | Path, what: str) -> list[str]:
                 place=file.name,
                 next_step="Fetch it again; it may be cut.",
             ) from None
-    return raw.decode("latin-1").splitlines()
+    # not str.splitlines, which breaks a comment at Windows' ellipsis and at form feeds too
+    lines = _LINE_END.split(raw.decode("latin-1"))
+    return lines if lines[-1] else lines[:-1]
 
 
 def numbers(words: list[str], where: str, what: str) -> list[float]:

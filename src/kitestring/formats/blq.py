@@ -8,14 +8,14 @@ columns are M2 S2 N2 K2 K1 O1 P1 Q1 MF MM SSA.
 
 from __future__ import annotations
 
-import gzip
 import re
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kitestring.errors import FormatError, MissingDataError
+from kitestring.errors import FormatError
+from kitestring.formats._text import read_lines
 from kitestring.model.ocean_loading import TIDES, OceanLoading, OceanLoadingTable
 
 Floats = NDArray[np.float64]
@@ -44,16 +44,7 @@ def read_blq(path: str | Path) -> OceanLoadingTable:
         are none; with file and line.
     """
     file = Path(path)
-    try:
-        raw = file.read_bytes()
-        text = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError) as problem:
-        raise MissingDataError(
-            f"cannot be read ({problem}).",
-            place=str(path),
-            next_step="Name a BLQ file of an ocean loading service.",
-        ) from None
-    lines = text.decode("latin-1").splitlines()
+    lines = read_lines(file, "a BLQ file of an ocean loading service")
     sites: dict[str, OceanLoading] = {}
     name, named, rows = "", 0, list[Floats]()
     place: tuple[float, float] | None = None

@@ -24,7 +24,8 @@ from kitestring.model.time import Epoch
 
 __all__ = ["read_csp"]
 
-_CLAUSE = re.compile(r"\s*(?P<word>[A-Z][A-Z ]*?)\s*\((?P<inside>[^()]*)\)\s*(?P<end>\.?)")
+_WORD = re.compile(r"\S")
+_CLAUSE = re.compile(r"(?P<word>[A-Z][A-Z ]*?)\s*\((?P<inside>[^()]*)\)\s*(?P<end>\.?)")
 _EPOCH = re.compile(
     r"(?P<year>\d{2}|\d{4})/(?P<month>\d{1,2})/(?P<day>\d{1,2})"
     r",(?P<hour>\d{1,2}):(?P<minute>\d{2})(:(?P<second>\d{1,2}(\.\d*)?))?$"
@@ -59,12 +60,12 @@ def read_csp(path: str | Path) -> tuple[MediaCommand, ...]:
     lines = read_lines(file, "a file of the DSN's media calibrations")
     text = "\n".join(line.partition("#")[0] for line in lines)
     commands, clauses, position = list[MediaCommand](), dict[str, str](), 0
-    begun = 1
-    while text[position:].strip():
-        start = position + len(text[position:]) - len(text[position:].lstrip())
-        number = text.count("\n", 0, start) + 1
+    begun = number = 1
+    while (first := _WORD.search(text, position)) is not None:
+        start = first.start()
+        number += text.count("\n", position, start)
         where = f"{file.name}:{number}"
-        found = _CLAUSE.match(text, position)
+        found = _CLAUSE.match(text, start)
         if found is None:
             raise FormatError(
                 f"{text[start : start + 30].splitlines()[0]!r} is no part of a command.",
@@ -82,6 +83,7 @@ def read_csp(path: str | Path) -> tuple[MediaCommand, ...]:
             )
         clauses[word] = " ".join(found["inside"].split())
         position = found.end()
+        number += text.count("\n", start, position)
         if found["end"]:
             commands.append(_command(clauses, f"{file.name}:{begun}"))
             clauses = {}

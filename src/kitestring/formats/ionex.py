@@ -9,13 +9,15 @@ Map EXchange Format Version 1".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kitestring.errors import ConfigurationError, FormatError
+from kitestring.errors import ConfigurationError, FormatError, MissingDataError
 from kitestring.formats._text import numbers, read_lines
 from kitestring.model.tec import TecMap
 from kitestring.model.time import Epoch
@@ -28,6 +30,8 @@ _TECU = 1e16  # electrons/m^2
 _NONE = 9999  # "no value available"
 _PER_LINE = 16
 _KM = 1e3
+_SAME = 1e-3  # s: epochs that are no further apart are one
+_LONGEST_STEP = 7200.0  # s between the maps of daily files, at most
 _KINDS = {"TEC", "RMS", "HEIGHT"}
 
 
@@ -54,13 +58,14 @@ class _Map:
     values: Floats
 
 
-def read_ionex(path: str | Path) -> TecMap:
-    """Read an IONEX file, plain or gzipped.
+def read_ionex(paths: str | Path | Sequence[str | Path]) -> TecMap:
+    """Read an IONEX file, or several of one product that follow each other.
 
     Parameters
     ----------
-    path : path
-        The file; ``.Z`` has to be unpacked first.
+    paths : path or sequence of paths
+        Plain or gzipped, in any order; ``.Z`` has to be unpacked first. Where two
+        have maps of one time, as at midnight, the later file's count.
 
     Returns
     -------
@@ -70,12 +75,62 @@ def read_ionex(path: str | Path) -> TecMap:
     Raises
     ------
     MissingDataError
-        Where the file does not exist.
+        Where a file does not exist, or none is named.
     FormatError
-        Where a line is not what the format says, maps or rows are missing, or the
-        maps are of more than one layer; with file and line.
+        Where a line is not what the format says, maps or rows are missing, the maps
+        are of more than one layer, or files do not follow each other on one grid;
+        with file and line.
     """
-    file = Path(path)
+    files = [paths] if isinstance(paths, str | Path) else paths
+    if not files:
+        raise MissingDataError("no IONEX file is named.", next_step="Name one or several.")
+    maps = sorted((_one_file(Path(file)) for file in files), key=lambda m: float(m.epochs[0].mjd()))
+    return maps[0] if len(maps) == 1 else _joined(maps)
+
+
+def _joined(maps: list[TecMap]) -> TecMap:
+    """Return the maps of files, sorted by their begin, as one."""
+    first, kept = maps[0], []
+    for this, after in pairwise(maps):
+        alike = (
+            np.array_equal(first.latitude, after.latitude)
+            and np.array_equal(first.longitude, after.longitude)
+            and (first.height, first.radius) == (after.height, after.radius)
+            and (first.rms is None) == (after.rms is None)
+        )
+        early = np.asarray(this.epochs.since(after.epochs[0])) < -_SAME
+        steps = [np.diff(np.asarray(m.epochs.since(m.epochs[0]))) for m in (this, after)]
+        longest = max([_LONGEST_STEP, *np.concatenate(steps).tolist()])
+        wrong = ""
+        if not alike:
+            wrong = "has another grid or layer, or no RMS maps, as"
+        elif not np.any(early):
+            wrong = "begins with"
+        elif float(after.epochs[0].since(this.epochs[early].last())) > longest + _SAME:
+            wrong = "leaves a gap behind"
+        if wrong:
+            raise FormatError(
+                f"it {wrong} {this.origin}.",
+                place=after.origin,
+                next_step="Read files of one product together that follow each other.",
+            )
+        kept.append(early)
+    kept.append(np.ones(len(maps[-1].epochs), dtype=bool))
+    parts = list(zip(maps, kept, strict=True))
+    errors = [m.rms[keep] for m, keep in parts if m.rms is not None]
+    return TecMap(
+        Epoch.concatenate([m.epochs[keep] for m, keep in parts]),
+        first.latitude,
+        first.longitude,
+        np.concatenate([m.tec[keep] for m, keep in parts]),
+        np.concatenate(errors) if errors else None,
+        first.height,
+        first.radius,
+        ", ".join(m.origin for m in maps),
+    )
+
+
+def _one_file(file: Path) -> TecMap:
     lines = read_lines(file, "an IONEX file")
     header, body = _header(lines, file.name)
     latitude, longitude = np.array(header.latitude), np.array(header.longitude)
@@ -88,9 +143,9 @@ def read_ionex(path: str | Path) -> TecMap:
             place=file.name,
             next_step="Fetch the file again; it may be cut.",
         )
-    if rms and len(rms) != len(tec):
+    if rms and [_key(each) for each in rms] != [_key(each) for each in tec]:
         raise FormatError(
-            f"holds {len(rms)} RMS maps beside {len(tec)} TEC maps.",
+            f"holds {len(rms)} RMS maps that are not of the epochs of its {len(tec)} TEC maps.",
             place=file.name,
             next_step="Fetch the file again; it may be cut.",
         )
@@ -116,6 +171,11 @@ def read_ionex(path: str | Path) -> TecMap:
         raise FormatError(
             problem.message, place=file.name, next_step="Fetch the file again."
         ) from None
+
+
+def _key(found: _Map) -> str:
+    """Return the epoch of a map to compare."""
+    return "" if found.epoch is None else found.epoch.iso(0)
 
 
 def _header(lines: list[str], name: str) -> tuple[_Header, int]:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kitestring.errors import FormatError, KitestringError, MissingDataError
+from kitestring.errors import FormatError, KitestringError
+from kitestring.formats._text import read_lines
 from kitestring.model.deformation import SagTable
 from kitestring.model.time import DAY, Epoch
 
@@ -27,7 +28,7 @@ _MOST_DELAY = 1e-9  # s; 30 cm: more than this is another unit
 
 
 def read_sag(path: str | Path) -> tuple[SagTable, ...]:
-    """Read a file of gravitational deformation.
+    """Read a file of gravitational deformation, plain or gzipped.
 
     Parameters
     ----------
@@ -48,17 +49,10 @@ def read_sag(path: str | Path) -> tuple[SagTable, ...]:
         and line.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="latin-1")
-    except OSError as problem:
-        raise MissingDataError(
-            f"cannot be read ({problem}).",
-            place=str(path),
-            next_step="Name the IVS' file gravity_deform_model_v....txt.",
-        ) from None
+    text = read_lines(file, "the IVS' file gravity_deform_model_v....txt")
     lines = [
         (number, words)
-        for number, line in enumerate(text.splitlines(), 1)
+        for number, line in enumerate(text, 1)
         if (words := line.split("#")[0].split()) and not (number == 1 and _is_version(words))
     ]
     tables = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kitestring.errors import ConfigurationError, MissingDataError, UnknownNameError
+from kitestring.errors import ConfigurationError, FormatError, MissingDataError, UnknownNameError
 from kitestring.formats.oem import read_oem
 from kitestring.formats.spk import read_spk
 from kitestring.model.trajectory import Trajectory
@@ -35,15 +35,20 @@ def read_trajectory(path: Path | str, target: str | None = None) -> Trajectory:
     """
     try:
         with Path(path).open("rb") as file:
-            binary = file.read(8).startswith((b"DAF", b"NAIF/DAF"))
+            begin = file.read(8)
     except OSError as error:
         raise MissingDataError(
             f"the trajectory cannot be read: {error.strerror}.",
             place=str(path),
             next_step="Check the path.",
         ) from None
-    if binary:
+    if begin.startswith((b"DAF", b"NAIF/DAF")):
         return read_spk(path, target)
+    if not begin.strip() or begin.startswith(b"KPL/"):
+        what = "is a text kernel of SPICE" if begin.strip() else "is empty"
+        raise FormatError(
+            f"{what}, no trajectory.", place=str(path), next_step="Give an OEM or a .bsp file."
+        )
     segments = read_oem(path)
     if target is not None:
         names = {s.name for s in segments} | {s.object_id for s in segments}

@@ -27,6 +27,24 @@ GRS80 = 2  # ERFA's number of the ellipsoid
 _FASTEST = np.pi / 2  # rad/s
 _REFRACTIVITY, _REFRACTIVITY_SCALE = 315e-6, 7350.0  # n - 1 at sea level, and its scale height, m
 _NEAR_EARTH = (6.3e6, 6.4e6)  # distances from the geocentre of anything on the ground, m
+_LONGEST_OFFSET = 50.0  # m; the longest built is 14 m
+_FASTEST_GROUND = 1.0 / (365.25 * 86400.0)  # m/s; plates drift by up to 0.1 m a year
+
+
+def name_key(name: str) -> str:
+    """Return what names are compared by: ``"DSS-55"``, ``"dss 55"`` and ``"DSS55"`` are one.
+
+    Parameters
+    ----------
+    name : str
+        Of a station, as anybody writes it.
+
+    Examples
+    --------
+    >>> name_key("dss 55") == name_key("DSS-55")
+    True
+    """
+    return "".join(c for c in name.upper() if c not in " -_\0")
 
 
 def geodetic(position: ArrayLike) -> tuple[Floats, Floats, Floats]:
@@ -104,8 +122,8 @@ class Station:
     Raises
     ------
     ConfigurationError
-        For a position that is not on the ground, a mount that does not exist,
-        or a sigma, slew rate or elevation limit out of range.
+        For a position that is not on the ground, a mount that does not exist, or a
+        velocity, axis offset, limit, slew rate or sigma that cannot be.
     """
 
     name: str
@@ -142,6 +160,22 @@ class Station:
                 f"station {self.name} lies {distance / 1e3:.1f} km from the geocentre.",
                 next_step="Give geocentric X, Y, Z in metres; 6350 to 6385 km is the ground.",
             )
+        if not float(np.linalg.norm(self.velocity)) < _FASTEST_GROUND:
+            raise ConfigurationError(
+                f"station {self.name} moves by more than a metre a year.",
+                next_step="Give its velocity in m/s (in a TOML file in m a year).",
+            )
+        if not abs(self.axis_offset) < _LONGEST_OFFSET:  # NaN is caught as well
+            raise ConfigurationError(
+                f"an axis offset of {self.axis_offset:g} m (station {self.name}) is none.",
+                next_step="Give the distance between the axes in metres.",
+            )
+        for limits in (self.axis1_limits, self.axis2_limits):
+            if limits is not None and not -np.inf < limits[0] < limits[1] < np.inf:
+                raise ConfigurationError(
+                    f"an axis of station {self.name} has limits {limits[0]:g} to {limits[1]:g}.",
+                    next_step="Give the lower one first; both are finite.",
+                )
         if self.mount not in MOUNTS:
             raise ConfigurationError(
                 f"{self.mount!r} is not a mount (station {self.name}).",

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.errors import FormatError, MissingDataError
+from kitestring.model.leap_seconds import leap_seconds as known_leap_seconds
 from kitestring.model.time import DAY, MJD_J2000, Epoch
 
 Floats = NDArray[np.float64]
@@ -267,25 +268,23 @@ def read_words(handle: int, begin: int, end: int) -> Floats:
 def leap_seconds() -> Iterator[None]:
     """Give CSPICE leap seconds where it has none: two-line elements (type 10) need them.
 
-    They are ERFA's. The periodic terms of TDB are those of NAIF's naif0012.tls.
+    They are those of `kitestring.model.leap_seconds`. The periodic terms of TDB are those
+    of NAIF's naif0012.tls.
     """
-    import erfa
     import spiceypy
 
     with SPICE:
         if spiceypy.expool("DELTET/DELTA_AT"):  # the user's own kernel
             yield
             return
-        table = erfa.leap_seconds.get()
-        table = table[table["year"] >= 1972]
-        begin, mjd = erfa.cal2jd(table["year"], table["month"], 1)
-        seconds = (begin + mjd - 2451545.0) * DAY
+        table = known_leap_seconds()
+        seconds = (table.day - MJD_J2000 - 0.5) * DAY
         terms = {
             "DELTET/DELTA_T_A": [32.184],
             "DELTET/K": [1.657e-3],
             "DELTET/EB": [1.671e-2],
             "DELTET/M": [6.239996, 1.99096871e-7],
-            "DELTET/DELTA_AT": np.column_stack([table["tai_utc"], seconds]).ravel().tolist(),
+            "DELTET/DELTA_AT": np.column_stack([table.value, seconds]).ravel().tolist(),
         }
         for name, values in terms.items():
             spiceypy.pdpool(name, values)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
 from kitestring.errors import ConfigurationError
-from kitestring.model.antenna import Station
+from kitestring.model.antenna import Station, name_key
 from kitestring.model.constants import C
 from kitestring.model.sight import Sight
 from kitestring.model.time import Epoch
@@ -230,9 +230,9 @@ class GravitationalSag:
     def _known(self, sight: Sight) -> tuple[Floats, NDArray[np.bool_]]:
         delay = np.zeros(sight.elevation.shape)
         known = np.zeros(sight.elevation.shape, dtype=bool)
-        names = {name.upper() for name in sight.station.names}
+        names = {name_key(name) for name in sight.station.names}
         for table in self.tables:
-            if table.name.upper() in names:
+            if name_key(table.name) in names:
                 held = table.holds(sight.state.tt)
                 delay = np.where(held, table.at(sight.elevation), delay)
                 known |= held

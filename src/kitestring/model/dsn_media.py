@@ -173,6 +173,14 @@ class DsnTroposphere:
         self.commands = tuple(c for c in commands if c.medium != "ionosphere")
         self.below = below
 
+    def applies(self, station: Station) -> bool:
+        """Tell whether any command is of a station or its complex."""
+        try:
+            scopes = dsn_scopes(station)
+        except MissingDataError:
+            return False
+        return any(c.station in scopes for c in self.commands)
+
     def zenith(self, station: Station, epoch: Epoch) -> tuple[Floats, Floats]:
         """Return the dry and the wet zenith delay at epochs, each of shape (n,), s.
 
@@ -235,7 +243,11 @@ class DsnTroposphere:
         """Return the standard deviation, shape (n,), s: 1 cm of zenith where adjusted, else 4."""
         adjusted = self._zenith("wet", sight.station, sight.state.tt)[1]
         zenith = np.where(adjusted, _ADJUSTED_SIGMA, _SEASONAL_SIGMA)
-        return zenith * niell_wet(self._elevation(sight), sight.station.geodetic[1])
+        return np.asarray(zenith * self.zenith_partial(sight))
+
+    def zenith_partial(self, sight: Sight) -> Floats:
+        """Return d(delay)/d(zenith wet delay), shape (n,): Niell's wet function."""
+        return niell_wet(self._elevation(sight), sight.station.geodetic[1])
 
     def _elevation(self, sight: Sight) -> Floats:
         if self.below == "raise":

@@ -221,6 +221,8 @@ class EarthModel:
         >>> EarthModel().ut1(Epoch.from_iso("2020-01-01T00:00:00")).iso(3)
         '2019-12-31T23:59:59.823'
         """
+        if epoch.scale == "ut1":
+            return epoch
         tai = epoch.to("tai")
         return Epoch.normalised("ut1", tai.day, tai.second + self._ut1_minus_tai(tai))
 
@@ -239,6 +241,8 @@ class EarthModel:
                 f"an epoch of {epoch.scale.upper()} is not one of UT1.",
                 next_step=f"Use its own to({scale!r}).",
             )
+        if scale == "ut1":
+            return epoch
         tai = Epoch("tai", epoch.day, epoch.second)
         for _ in range(3):  # UT1 drifts by 1e-8: each round gains that
             less = self._ut1_minus_tai(tai)

@@ -41,9 +41,9 @@ def uvw(direction: Floats, baseline: Floats) -> Floats:
     baseline : ndarray, shape (..., 3)
         POSITION2 - POSITION1 in the same axes, m.
     """
-    across = np.hypot(direction[..., 0], direction[..., 1])[..., None]
-    zero = np.zeros(direction.shape[:-1])
-    east = np.stack([-direction[..., 1], direction[..., 0], zero], axis=-1) / across
+    # at a pole, where every way is south, as on the meridian of 0 h
+    ra = np.arctan2(direction[..., 1], direction[..., 0])
+    east = np.stack([-np.sin(ra), np.cos(ra), np.zeros_like(ra)], axis=-1)
     axes = np.stack([east, np.cross(direction, east), direction], axis=-2)
     return np.asarray(np.einsum("...ij,...j->...i", axes, baseline))
 

@@ -40,8 +40,9 @@ class MoonRotation:
         A binary PCK with Euler angles as Chebyshev polynomials (type 2).
     axes : {"ME", "PA"}
         Body-fixed axes: "ME", mean Earth and pole, in which maps and the
-        coordinates of landers and reflectors are given; or "PA", the principal
-        axes themselves. They are 875 m apart on the surface.
+        coordinates of landers are given; or "PA", the principal axes themselves,
+        in which laser ranging gives its reflectors. They are 875 m apart on the
+        surface.
     frame : int
         Number of the frame in the file; that of DE440 unless given. The angles
         between PA and ME are those of DE440.
@@ -70,8 +71,8 @@ class MoonRotation:
     --------
     >>> from kitestring.model.trajectory import FixedOnBody
     >>> def reflector(file):
-    ...     place = [1591.967e3, 690.698e3, 21.004e3]  # Apollo 11
-    ...     return FixedOnBody("APOLLO 11", "MOON", place, MoonRotation(file))
+    ...     place = [1591.967e3, 690.698e3, 21.004e3]  # Apollo 11's, principal axes
+    ...     return FixedOnBody("APOLLO 11", "MOON", place, MoonRotation(file, "PA"))
     """
 
     def __init__(

@@ -79,6 +79,11 @@ class StationClock:
     rate : float
         Of the offset, s/s. The station's frequencies are high by this fraction.
 
+    Raises
+    ------
+    ConfigurationError
+        For an offset or a rate that is not finite.
+
     Examples
     --------
     >>> clock = StationClock(Epoch.from_iso("2026-01-01T00:00:00"), 1e-6, 1e-12)
@@ -89,6 +94,13 @@ class StationClock:
     epoch: Epoch
     offset: float
     rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.offset) and np.isfinite(self.rate)):
+            raise ConfigurationError(
+                f"a clock cannot be off by {self.offset} s with a rate of {self.rate}.",
+                next_step="Give seconds, and seconds a second.",
+            )
 
     def __call__(self, epoch: Epoch) -> Floats:
         """Return the reading minus UTC at each epoch, s."""

@@ -19,7 +19,7 @@ from scipy.interpolate import CubicSpline
 
 from kitestring.errors import ConfigurationError, MissingDataError
 from kitestring.model._blocks import BlockSpline
-from kitestring.model.antenna import Station
+from kitestring.model.antenna import Station, name_key
 from kitestring.model.constants import EARTH_RADIUS
 from kitestring.model.displacement import DOODSON_SPEEDS, doodson_arguments
 from kitestring.model.time import Epoch
@@ -187,7 +187,7 @@ class OceanLoadingTable:
     def __init__(self, sites: Sequence[OceanLoading], origin: str = "given") -> None:
         self.sites = tuple(sites)
         self.origin = origin
-        self._by_name = {site.name.upper(): site for site in self.sites}
+        self._by_name = {name_key(site.name): site for site in self.sites}
 
     def of(self, station: Station) -> OceanLoading:
         """Return the site of a station: that of one of its names, else one within 5 km.
@@ -200,8 +200,8 @@ class OceanLoadingTable:
             Where there is none; the nearest is named.
         """
         for name in station.names:
-            if name.upper() in self._by_name:
-                return self._by_name[name.upper()]
+            if name_key(name) in self._by_name:
+                return self._by_name[name_key(name)]
         longitude, latitude, _ = station.geodetic
         distances = {
             site.name: _distance(longitude, latitude, site.longitude, site.latitude)
@@ -210,7 +210,7 @@ class OceanLoadingTable:
         }
         nearest = min(distances, key=lambda name: distances[name], default=None)
         if nearest is not None and distances[nearest] < _NEAR:
-            return self._by_name[nearest.upper()]
+            return self._by_name[name_key(nearest)]
         told = ""
         if nearest is not None:
             told = f" The nearest site, {nearest}, is {distances[nearest] / 1e3:.0f} km away."

@@ -1,8 +1,8 @@
 """How a delay moves with what it depends on.
 
-Target and stations, the direction of a source, Earth orientation, zenith delays
-and gradients of the air, clocks. All are of tau = t2 - t1, so what a station
-adds counts + at station 2 and - at station 1.
+Target and stations, the direction of a source, Earth orientation, clocks; those
+of zenith delays and gradients are in `troposphere`. All are of tau = t2 - t1, so
+what a station adds counts + at station 2 and - at station 1.
 """
 
 from __future__ import annotations

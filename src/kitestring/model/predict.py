@@ -15,24 +15,30 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kitestring.model.antenna import Station, axis_offset_delay
+from kitestring.errors import ConfigurationError
+from kitestring.model.antenna import Station
 from kitestring.model.constants import GM, L_B, C
-from kitestring.model.delay import Delay, far_field_delay, near_field_delay
+from kitestring.model.delay import far_field_delay, near_field_delay
 from kitestring.model.doppler import Ramps, frequency_at, mean_transmitted_frequency
 from kitestring.model.earth import EarthModel, StationState
 from kitestring.model.ephemeris import Ephemeris
 from kitestring.model.light_time import INSIDE, SHAPIRO_BODIES, Leg, down_leg, up_leg
 from kitestring.model.observable import Equipment, StationClock
 from kitestring.model.partials import delay_partials
+from kitestring.model.parts import (
+    Parts,
+    added_parts,
+    baseline_parts,
+    baseline_sights,
+    sum_parts,
+)
 from kitestring.model.sight import Effect, Sight
+from kitestring.model.stations import StationCatalogue
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
 
 Floats = NDArray[np.float64]
-Parts = dict[str, Floats]
-"""What is added to a value, by name, in its unit."""
 
-AXIS_OFFSET = "axis offset"
 _NO_EQUIPMENT = Equipment()
 
 
@@ -66,67 +72,14 @@ class Prediction:
         Elevation at the receiving station (station 1 of a baseline), rad, vacuum.
     parts : mapping of str to ndarray, shape (n,)
         What antennas, air, plasma, equipment and clocks have added to `value`,
-        by name, in its unit; the rest of it is geometry.
+        by name, in its unit; the rest of it is geometry. That clocks and
+        equipment move a count along the path and the ramps is not told apart.
     """
 
     value: Floats
     events: tuple[Event, ...]
     elevation: Floats
     parts: Mapping[str, Floats] = field(default_factory=dict)
-
-
-def added_parts(sight: Sight, effects: Sequence[Effect] = ()) -> Parts:
-    """Return what a station's antenna and sky add to an arrival there, by name, s.
-
-    Parameters
-    ----------
-    sight : Sight, shape (n,)
-        The station and where it looks.
-    effects : sequence of Effect
-        In order; those of one name are added up.
-    """
-    parts = {AXIS_OFFSET: axis_offset_delay(sight.station, sight.itrf)}
-    for effect in effects:
-        parts = _sum(parts, {effect.name: effect.delay(sight)})
-    return parts
-
-
-def station_delay(sight: Sight, effects: Sequence[Effect] = ()) -> Floats:
-    """Return the sum of `added_parts`, s."""
-    return np.asarray(sum(added_parts(sight, effects).values()))
-
-
-def baseline_parts(first: Sight, second: Sight, effects: Sequence[Effect] = ()) -> Parts:
-    """Return what antennas and skies add to a delay, by name: at station 2 less at 1, s."""
-    return _sum(added_parts(second, effects), _scaled(added_parts(first, effects), -1.0))
-
-
-def baseline_sights(
-    found: Delay,
-    stations: tuple[Station, Station],
-    states: tuple[StationState, StationState],
-    frequency: float | None = None,
-    group: bool = True,
-) -> tuple[Sight, Sight]:
-    """Return how the two stations of a baseline see the target.
-
-    Parameters
-    ----------
-    found : Delay
-        The delay of vacuum, with its directions.
-    stations, states
-        The baseline, and where it was when `found` was computed.
-    frequency : float, optional
-        Sky frequency, Hz.
-    group : bool
-        Whether the delay is the group's.
-    """
-    directions = (found.direction1, found.direction2)
-    first, second = (
-        Sight(station, state, direction, found.distance, frequency, group)
-        for station, state, direction in zip(stations, states, directions, strict=True)
-    )
-    return first, second
 
 
 class Predictor:
@@ -144,8 +97,8 @@ class Predictor:
         Sky frequency of what is received (Hz), for plasma; of two- and three-way
         Doppler it follows from the uplink.
     clocks : mapping of str to StationClock, optional
-        By station name, of two- and three-way Doppler and range. Delays come
-        with their clocks taken off.
+        By any of a station's names, for Doppler and range. Delays come with their
+        clocks taken off.
     """
 
     def __init__(
@@ -165,7 +118,8 @@ class Predictor:
 
     def _clock(self, station: Station, epoch: Epoch) -> Floats:
         """Return a station's reading minus UTC, s."""
-        found = next((self.clocks[n] for n in station.names if n in self.clocks), None)
+        known = StationCatalogue([station])
+        found = next((clock for name, clock in self.clocks.items() if name in known), None)
         return np.zeros(epoch.shape) if found is None else found(epoch)
 
     def round_trip(
@@ -211,8 +165,16 @@ class Predictor:
         for station, leg, frequency in zip(
             (transmitter, receiver), (up, down), frequencies, strict=True
         ):
-            sight = Sight(station, leg.station, leg.direction, C * leg.light_time, frequency, group)
-            parts = _sum(parts, added_parts(sight, self.media))
+            sight = Sight(
+                station,
+                leg.station,
+                leg.direction,
+                C * leg.light_time,
+                frequency,
+                group,
+                sends=leg is up,
+            )
+            parts = sum_parts(parts, added_parts(sight, self.media))
         light_time = light_time + sum(parts.values())
         if transponder:
             parts["transponder"] = np.full(light_time.shape, transponder)
@@ -224,6 +186,7 @@ class Predictor:
         receiver: Station,
         received: Epoch,
         equipment: Equipment = _NO_EQUIPMENT,
+        turnaround: float = 1.0,
     ) -> Prediction:
         """Predict two- and three-way range as a round-trip light time, s.
 
@@ -235,14 +198,24 @@ class Predictor:
             Time tag of the reception, by the receiver's clock.
         equipment : Equipment
             Delays on the way.
+        turnaround : float
+            Received over transmitted frequency at the spacecraft, for plasma on
+            the way up.
+
+        Raises
+        ------
+        ConfigurationError
+            For a turnaround that is not positive.
         """
+        _check_turnaround(turnaround)
+        sent_at = None if self.frequency is None else self.frequency / turnaround
         at_antenna = received.shifted(-self._clock(receiver, received) - equipment.receive)
         light_time, down, up, parts = self.round_trip(
             transmitter,
             receiver,
             at_antenna,
             transponder=equipment.transponder,
-            frequencies=(self.frequency, self.frequency),
+            frequencies=(sent_at, self.frequency),
             group=True,
         )
         known = _known(light_time)[0]
@@ -253,7 +226,7 @@ class Predictor:
             + equipment.receive,
             "clocks": clocks,
         }
-        parts = _sum(parts, {name: value for name, value in ends.items() if np.any(value)})
+        parts = sum_parts(parts, {name: value for name, value in ends.items() if np.any(value)})
         value = light_time + equipment.transmit + equipment.receive + clocks
         event = Event(down.spacecraft_epoch, (down.direction + up.direction) / C)
         seen = Sight(receiver, down.station, down.direction).elevation
@@ -269,7 +242,7 @@ class Predictor:
         receiver : Station
             Receiving station.
         received : Epoch, shape (n,)
-            Time tag of the reception, UTC.
+            Time tag of the reception, by the receiver's clock.
         receive_delay : float
             Equipment delay of the receiver, s.
 
@@ -279,11 +252,18 @@ class Predictor:
             Reception (TDB at the station, topocentric term included) minus
             transmission. A real clock on board adds its own reading minus TDB.
         """
-        state = self.earth.station_state(receiver, received.shifted(-receive_delay))
+        clock = self._clock(receiver, received)
+        state = self.earth.station_state(receiver, received.shifted(-clock - receive_delay))
         down = down_leg(state, self.trajectory, self.earth.ephemeris)
         sight = self._sight(receiver, down, group=True)
-        parts = added_parts(sight, self.media)
-        value = down.light_time + sum(parts.values()) + receive_delay
+        ends = {
+            "equipment of the stations": np.full(clock.shape, receive_delay),
+            "clocks": clock,
+        }
+        parts = sum_parts(
+            added_parts(sight, self.media), {n: value for n, value in ends.items() if value.any()}
+        )
+        value = down.light_time + sum(parts.values())
         event = Event(down.spacecraft_epoch, down.direction / C)
         return Prediction(value, (event,), sight.elevation, parts)
 
@@ -324,8 +304,21 @@ class Predictor:
         equipment : Equipment
             Delays on the way: the ramp's epochs and the time tags refer to the
             equipment, not to the antennas.
+
+        Returns
+        -------
+        Prediction
+            NaN for a count that is not positive, media that are not known, and a
+            transmission before the first ramp.
+
+        Raises
+        ------
+        ConfigurationError
+            For a turnaround that is not positive.
         """
+        _check_turnaround(turnaround)
         n = len(start)
+        count, counted = _counted(count)
         tags = Epoch.concatenate([start, start.shifted(count)])
         reading = self._clock(receiver, tags)
         both = tags.shifted(-reading - equipment.receive)
@@ -354,7 +347,7 @@ class Predictor:
         if self.clocks:
             found["clocks"] = slope * (reading[n:] - reading[:n] - faster)
         partial = (down.direction + up.direction) / C
-        value = np.where(known[:n] & known[n:], value, np.nan)
+        value = np.where(counted & known[:n] & known[n:], value, np.nan)
         seen = Sight(receiver, down.station, down.direction).elevation[:n]
         return Prediction(value, _of_count(down, slope, partial), seen, found)
 
@@ -373,17 +366,26 @@ class Predictor:
         receiver : Station
             Receiving station.
         start : Epoch, shape (n,)
-            Start of each count at the receiver, UTC.
+            Start of each count by the receiver's clock, UTC.
         count : ndarray, shape (n,)
-            Length of each count, s.
+            Length of each count by the same, s.
         transmitted : Ramps
             Frequency of the target's oscillator, in its proper time, by epoch of
             transmission. It is hardly known better than 1e-7.
         receive_delay : float
             Equipment delay of the receiver, s.
+
+        Returns
+        -------
+        Prediction
+            NaN where `doppler` has it.
         """
         n = len(start)
-        both = Epoch.concatenate([start, start.shifted(count)]).shifted(-receive_delay)
+        count, counted = _counted(count)
+        tags = Epoch.concatenate([start, start.shifted(count)])
+        reading = self._clock(receiver, tags)
+        both = tags.shifted(-reading - receive_delay)
+        ahead = reading[n:] - reading[:n]
         state = self.earth.station_state(receiver, both)
         down = down_leg(state, self.trajectory, self.earth.ephemeris)
         sight = replace(
@@ -393,13 +395,16 @@ class Predictor:
         late, known = _known(down.light_time + sum(parts.values()))
         # the station's TT second is not quite one of TDB, nor is the target's proper second
         coordinate = late - state.tdb_minus_tt
-        elapsed = count - (coordinate[n:] - coordinate[:n])
+        elapsed = count - ahead - (coordinate[n:] - coordinate[:n])
         sent_for = elapsed * proper_time_rate(down, self.earth.ephemeris)[:n]
         sent_from = down.spacecraft_epoch[:n].to("tai")
         frequency = mean_transmitted_frequency(transmitted, sent_from, sent_for)
         slope = -frequency / count
         found = {name: slope * (part[n:] - part[:n]) for name, part in parts.items()}
-        value = np.where(known[:n] & known[n:], frequency * (sent_for / count), np.nan)
+        if self.clocks:
+            found["clocks"] = slope * ahead
+        certain = counted & known[:n] & known[n:]
+        value = np.where(certain, frequency * (sent_for / count), np.nan)
         events = _of_count(down, slope, down.direction / C)
         return Prediction(value, events, sight.elevation[:n], found)
 
@@ -435,26 +440,16 @@ class Predictor:
         received: Epoch,
         *,
         group: bool = True,
-    ) -> Floats:
-        """Return the delay of a quasar with what antennas and skies add, s.
+    ) -> Prediction:
+        """Predict the VLBI delay of a quasar, s; nothing of it moves with the target.
 
         Parameters are those of `delay`; `direction` is the unit vector to the source.
         """
         states = self._states(station1, station2, received)
         found = far_field_delay(*states, direction, self.earth.ephemeris)
         sights = baseline_sights(found, (station1, station2), states, self.frequency, group)
-        return found.delay + sum(baseline_parts(*sights, self.media).values())
-
-
-def _sum(one: Parts, other: Parts) -> Parts:
-    return {
-        name: np.asarray(sum(parts[name] for parts in (one, other) if name in parts))
-        for name in (*one, *(n for n in other if n not in one))
-    }
-
-
-def _scaled(parts: Parts, factor: float) -> Parts:
-    return {name: factor * part for name, part in parts.items()}
+        parts = baseline_parts(*sights, self.media)
+        return Prediction(found.delay + sum(parts.values()), (), sights[0].elevation, parts)
 
 
 def _turned(down: Leg, transponder: float) -> Leg:
@@ -468,6 +463,21 @@ def _turned(down: Leg, transponder: float) -> Leg:
         spacecraft_epoch=down.spacecraft_epoch.shifted(-transponder),
         spacecraft=np.concatenate([position, down.spacecraft[..., 3:]], axis=-1),
     )
+
+
+def _check_turnaround(turnaround: float) -> None:
+    if not turnaround > 0.0:
+        raise ConfigurationError(
+            f"a turnaround ratio of {turnaround:g} cannot be.",
+            next_step="Give received over transmitted frequency at the spacecraft: 880/749 for "
+            "X-band up and down.",
+        )
+
+
+def _counted(count: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return counts with one second for those that are none, and which are some."""
+    counted = np.asarray(count) > 0.0
+    return np.where(counted, count, 1.0), counted
 
 
 def _of_count(down: Leg, slope: Floats, partial: Floats) -> tuple[Event, Event]:

@@ -42,6 +42,8 @@ class Sight:
     group : bool
         Whether group delays are asked for, or else those of the phase: plasma
         has them with opposite signs.
+    sends : bool
+        Whether the signal leaves here: aberration then has the opposite sign.
 
     Examples
     --------
@@ -59,15 +61,17 @@ class Sight:
     distance: Floats | float = np.inf
     frequency: Floats | float | None = None
     group: bool = True
+    sends: bool = False
 
     @cached_property
     def seen(self) -> Floats:
-        """The direction that the station sees, GCRS unit vectors, shape (n, 3).
+        """Where the station has to point, GCRS unit vectors, shape (n, 3).
 
-        Aberration to first order in V/c and normalised: good to 5e-9 rad.
+        Aberration to first order in V/c and normalised: good to 5e-9 rad. To the
+        station light comes from ahead of where it left; what it sends has to aim behind.
         """
         velocity = self.state.earth[..., 3:] + self.state.velocity
-        seen = self.direction + velocity / C
+        seen = self.direction + (-1.0 if self.sends else 1.0) * velocity / C
         return np.asarray(seen / np.linalg.norm(seen, axis=-1, keepdims=True))
 
     @cached_property
@@ -101,7 +105,8 @@ class Sight:
         if self.frequency is None:
             raise ConfigurationError(
                 f"{effect} depends on the sky frequency, and none is given.",
-                next_step="Give the predictor frequency=8.4e9, or whatever it is in Hz.",
+                next_step="Give the predictor frequency=8.4e9, or whatever it is in Hz; a session "
+                "has it in [tones] carrier.",
             )
         frequency = np.asarray(self.frequency, dtype=np.float64)
         if not np.all(frequency > 0.0):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.errors import ConfigurationError
-from kitestring.model.antenna import Station
+from kitestring.model.antenna import Station, name_key
 from kitestring.model.series import Series
 from kitestring.model.time import Epoch
 
@@ -96,7 +96,7 @@ class SiteTroposphere:
 
 
 class SiteTable:
-    """Sites by name.
+    """Sites by name; case, blanks, - and _ do not matter.
 
     Parameters
     ----------
@@ -108,9 +108,10 @@ class SiteTable:
 
     def __init__(self, sites: Iterable[SiteTroposphere], origin: str = "given") -> None:
         self.sites: Mapping[str, SiteTroposphere] = {s.name.upper(): s for s in sites}
+        self._by_key = {name_key(name): site for name, site in self.sites.items()}
         self.origin = origin
 
     def find(self, station: Station) -> SiteTroposphere | None:
         """Return the site of a station, by any of its names, or None."""
-        found = (self.sites.get(name.upper()) for name in station.names)
+        found = (self._by_key.get(name_key(name)) for name in station.names)
         return next((site for site in found if site is not None), None)

@@ -19,6 +19,7 @@ from kitestring.model.antenna import (
     axis_offset_delay,
     enu_matrix,
     geodetic,
+    name_key,
     station_position,
 )
 from kitestring.model.station_file import load_stations
@@ -36,11 +37,6 @@ __all__ = [
     "load_stations",
     "station_position",
 ]
-
-
-def _key(name: str) -> str:
-    """Return what names are compared by: ``"DSS-55"``, ``"dss 55"`` and ``"DSS55"`` are one."""
-    return "".join(c for c in name.upper() if c not in " -_\0")
 
 
 class StationCatalogue:
@@ -62,7 +58,7 @@ class StationCatalogue:
         self._index: dict[str, Station] = {}
         for station in self.stations:
             for name in station.names:
-                other = self._index.setdefault(_key(name), station)
+                other = self._index.setdefault(name_key(name), station)
                 if other is not station:
                     raise ConfigurationError(
                         f"{name!r} names both station {other.name} and station {station.name}.",
@@ -83,7 +79,7 @@ class StationCatalogue:
         return len(self.stations)
 
     def __contains__(self, name: str) -> bool:
-        return _key(name) in self._index
+        return name_key(name) in self._index
 
     def get(self, name: str) -> Station:
         """Return a station by name, code or alias; case, blanks, - and _ do not matter.
@@ -94,7 +90,7 @@ class StationCatalogue:
             Where no station has that name; the nearest are shown.
         """
         try:
-            return self._index[_key(name)]
+            return self._index[name_key(name)]
         except KeyError:
             known = {n for s in self.stations for n in s.names}
             raise UnknownNameError("station", name, known) from None
@@ -109,15 +105,15 @@ class StationCatalogue:
         """
         if text in self:
             return (self.get(text),)
-        key = _key(text)
-        found = tuple(s for s in self if key and any(key in _key(n) for n in s.names))
+        key = name_key(text)
+        found = tuple(s for s in self if key and any(key in name_key(n) for n in s.names))
         return found or (self.get(text),)
 
     def extended(self, stations: Iterable[Station]) -> StationCatalogue:
         """Return a catalogue in which `stations` are added, or replace those of the same name."""
         added = tuple(stations)
-        taken = {_key(s.name) for s in added}
-        return StationCatalogue([*(s for s in self if _key(s.name) not in taken), *added])
+        taken = {name_key(s.name) for s in added}
+        return StationCatalogue([*(s for s in self if name_key(s.name) not in taken), *added])
 
 
 def get_station(name: str) -> Station:

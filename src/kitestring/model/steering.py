@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from kitestring.model.delay import far_field_delay, near_field_delay
 from kitestring.model.earth import EarthModel
+from kitestring.model.parts import station_delay
 from kitestring.model.polynomials import DelayModel, PiecewisePolynomial, StationDelay
-from kitestring.model.predict import station_delay
 from kitestring.model.sight import Effect, Sight
 from kitestring.model.stations import Station
 from kitestring.model.time import Epoch

@@ -133,11 +133,13 @@ class TabulatedTrajectory:
         Raises
         ------
         SpanError
-            For an epoch outside `span`.
+            For an epoch outside `span`, or NaN.
         """
         tdb = epoch.to("tdb")
         flat = Epoch("tdb", tdb.day.ravel(), tdb.second.ravel())
         first, last = self.span
+        if np.any(np.isnan(flat.second)):
+            raise SpanError("an epoch is not a number.", place=self.origin)
         if np.any((flat.since(first) < -_SLACK) | (flat.since(last) > _SLACK)):
             raise SpanError(
                 f"the table of {self.name} covers {first.iso(3)} to {last.iso(3)} TDB, not "

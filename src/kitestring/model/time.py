@@ -11,7 +11,7 @@ import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import erfa
@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
 from kitestring.errors import ConfigurationError
+from kitestring.model.leap_seconds import leap_seconds, tell_if_stale
 
 if TYPE_CHECKING:
     from astropy.time import Time
@@ -43,14 +44,10 @@ Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
 
 
-@cache
 def _leap_table() -> tuple[Days, Floats]:
     """Return the days (MJD) from which each TAI-UTC holds, and its values in seconds."""
-    table = erfa.leap_seconds.get()
-    table = table[table["year"] >= 1972]  # before that UTC had rates; not supported
-    jd1, jd2 = erfa.cal2jd(table["year"], table["month"], 1)
-    day = np.round(jd1 - MJD_ZERO_JD + jd2).astype(np.int64)
-    return day, table["tai_utc"].astype(np.float64)
+    table = leap_seconds()
+    return table.day, table.value
 
 
 def tai_minus_utc(day: ArrayLike) -> Floats:
@@ -67,7 +64,10 @@ def tai_minus_utc(day: ArrayLike) -> Floats:
         For days before 1972, when UTC was not kept by leap seconds.
     """
     days, values = _leap_table()
-    index = np.searchsorted(days, np.asarray(day, dtype=np.int64), side="right") - 1
+    asked = np.asarray(day, dtype=np.int64)
+    if np.any(asked > leap_seconds().expires):
+        tell_if_stale(leap_seconds(), int(asked.max()))
+    index = np.searchsorted(days, asked, side="right") - 1
     if np.any(index < 0):
         raise ConfigurationError(
             "UTC before 1972-01-01 has no leap seconds and is not supported.",
@@ -137,9 +137,14 @@ class Epoch:
 
         For UTC the seconds are elapsed (SI) seconds: they are carried over day
         boundaries through TAI, so that leap seconds are counted.
+
+        Raises
+        ------
+        ConfigurationError
+            For seconds that are not finite.
         """
         days = np.asarray(day, dtype=np.int64)
-        seconds = np.asarray(second, dtype=np.float64)
+        seconds = _finite(second)
         if scale == "utc":
             return cls.normalised("tai", days, seconds + tai_minus_utc(days)).to("utc")
         carry = np.floor(seconds / DAY)
@@ -169,8 +174,14 @@ class Epoch:
 
     @classmethod
     def from_mjd(cls, mjd: ArrayLike, scale: Scale = "utc") -> Epoch:
-        """Make epochs from MJD in one double (good to a microsecond only)."""
-        value = np.asarray(mjd, dtype=np.float64)
+        """Make epochs from MJD in one double (good to a microsecond only).
+
+        Raises
+        ------
+        ConfigurationError
+            For numbers that are not finite.
+        """
+        value = _finite(mjd)
         day = np.floor(value)
         return cls(scale, day.astype(np.int64), (value - day) * DAY)
 
@@ -313,6 +324,15 @@ class Epoch:
             tt = Epoch.normalised("tt", self.day, self.second + TT_MINUS_TAI)
             return Epoch.normalised("tdb", tt.day, tt.second + tdb_minus_tt(tt))
         return _utc_from_tai(self)
+
+
+def _finite(number: ArrayLike) -> Floats:
+    value = np.asarray(number, dtype=np.float64)
+    if not np.all(np.isfinite(value)):
+        raise ConfigurationError(
+            "a time that is not a finite number is no epoch.", next_step="Leave such rows out."
+        )
+    return value
 
 
 def _utc_from_tai(tai: Epoch) -> Epoch:

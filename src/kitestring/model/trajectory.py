@@ -53,8 +53,11 @@ def body_rotation(body: str, epoch: Epoch) -> BodyRotation:
     if body.upper() != MARS:
         raise ConfigurationError(
             f"nothing is known of the rotation of {body!r}.",
-            next_step=f"Only {MARS} has a surface here; give another body's rotation, or its state "
-            "as a trajectory.",
+            next_step="Give rotation=MoonRotation(path) of a binary PCK "
+            "(kitestring.model.moon; NAIF's moon_pa_de440_200625.bpc)."
+            if body.upper() == "MOON"
+            else f"Only {MARS} has a surface here; give another body's rotation=, or its state as "
+            "a trajectory.",
         )
     return mars_rotation(epoch)
 
@@ -111,11 +114,12 @@ class FixedOnBody:
 
     @property
     def span(self) -> tuple[Epoch, Epoch]:
-        """First and last epoch of the ephemeris, TDB."""
+        """First and last epoch that ephemeris and rotation both cover, TDB."""
         ephemeris = Ephemeris.default()
         ends = (ephemeris.first_day, ephemeris.last_day)
         first, last = (Epoch("tdb", np.asarray(day), np.asarray(0.0)) for day in ends)
-        return first, last
+        begin, end = getattr(self.rotation, "span", (first, last))
+        return begin if begin.since(first) > 0.0 else first, end if end.since(last) < 0.0 else last
 
     def state(self, epoch: Epoch) -> Floats:
         """Return positions and velocities, shape (..., 6), m and m/s, from the body's centre."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.errors import ConfigurationError, MissingDataError, SpanError
-from kitestring.model.antenna import Station
+from kitestring.model.antenna import Station, name_key
 from kitestring.model.constants import C
 from kitestring.model.mapping import (
     GRADIENT_HYDROSTATIC,
@@ -143,8 +143,7 @@ class Troposphere:
     Parameters
     ----------
     weather : mapping of str to Weather or WeatherSeries, optional
-        The air at stations by any of their names as the catalogue writes it;
-        `standard_weather` at the others.
+        The air at stations by any of their names; `standard_weather` at the others.
     extra_zenith : mapping of str to float, optional
         Zenith delays in s (as from an estimate) to be added; they follow the wet
         mapping function.
@@ -298,7 +297,7 @@ class Troposphere:
         return niell_hydrostatic(elevation, latitude, height, tt), niell_wet(elevation, latitude)
 
     def _gradients(self, sight: Sight) -> Floats | None:
-        """Return gradients, (n or 1, 2, 2): hydrostatic and wet, each north and east; or None."""
+        """Return gradients, (n, 2, 2) or (2, 2): hydrostatic and wet, north and east; or None."""
         found: Floats | None = None
         site, given = self._site(sight.station), _named(self.gradients, sight.station)
         if site is not None:
@@ -306,7 +305,7 @@ class Troposphere:
             found = None if found is None else found.reshape(*found.shape[:-1], 2, 2)
         if given is not None:
             parts = [[given.north, given.east], [given.wet_north, given.wet_east]]
-            found = np.array(parts)[None] + (0.0 if found is None else found)
+            found = np.array(parts) + (0.0 if found is None else found)
         return found
 
     def _site(self, station: Station) -> SiteTroposphere | None:
@@ -344,7 +343,10 @@ class Troposphere:
 
 def _named(values: Mapping[str, _Value], station: Station) -> _Value | None:
     """Return what stands under one of a station's names, or None."""
-    return next((values[name] for name in station.names if name in values), None)
+    if not values:
+        return None
+    names = {name_key(name) for name in station.names}
+    return next((value for name, value in values.items() if name_key(name) in names), None)
 
 
 def _directions(sight: Sight) -> Floats:

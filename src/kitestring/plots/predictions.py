@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Style = dict[str, Any]
 
 _FEW = 30  # epochs that are marked one by one
+_ALONE = 1.0 / 24.0  # days that are shown before and after a single epoch
 _FAINT = 0.35  # where the target is below the horizon
 _RATES = ((1e-6, "µs/s"), (1e-9, "ns/s"), (1e-12, "ps/s"))
 
@@ -101,8 +102,9 @@ def plot_predictions(table: AnyPredictions, *, title: str = "") -> Figure:
     time = dates(table.epoch)
     styles = _styles(len(table.stations) + len(table.baselines), marked=len(time) <= _FEW)
     _draw_elevations(axes[0], time, table.stations, styles)
-    for angle, name, style in ((table.sun_angle, "Sun", "-"), (table.moon_angle, "Moon", "--")):
-        look = {**styles[0], "color": "0.25", "ls": style}
+    bodies = ((table.sun_angle, "Sun", "-", "0.1"), (table.moon_angle, "Moon", "--", "0.55"))
+    for angle, name, style, grey in bodies:
+        look = {**styles[0], "color": grey, "ls": style}
         axes[1].plot(time, np.degrees(angle), label=name, **look)
     axes[1].set_ylim(0.0, 180.0)
     axes[1].set_yticks([0, 60, 120, 180])
@@ -117,8 +119,8 @@ def plot_predictions(table: AnyPredictions, *, title: str = "") -> Figure:
     for axis in axes:
         axis.grid(color="0.9", lw=0.6)
     date_axis(axes[-1], table.epoch.scale)
-    if len(time) > 1:
-        axes[0].set_xlim(time[0], time[-1])
+    margin = 0.0 if len(time) > 1 else _ALONE  # else matplotlib shows years around it
+    axes[0].set_xlim(time[0] - margin, time[-1] + margin)
     figure.suptitle(title or table.target)
     shown: dict[str, Artist] = {}
     for axis in axes:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kitestring.errors import ConfigurationError
+from kitestring.errors import ConfigurationError, UnknownNameError
 from kitestring.model.sources import (
     Source,
     all_sources,
@@ -281,7 +281,13 @@ def _check_reach(near: object, within: float | None) -> None:
 
 
 def _towards(near: str) -> Floats:
-    return parse_direction(near) if "," in near else get_source(near).direction
+    if "," in near:
+        return parse_direction(near)
+    try:
+        return get_source(near).direction
+    except UnknownNameError as problem:
+        problem.next_step += " A body, an orbit or a session is somewhere at a time only (--at)."
+        raise
 
 
 def _angle(text: str, *, hours: bool) -> float:

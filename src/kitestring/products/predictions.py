@@ -17,7 +17,8 @@ from kitestring.model.delay import Delay, far_field_delay, near_field_delay
 from kitestring.model.earth import EarthModel, StationState
 from kitestring.model.geometry import angle_between, sun_angle, uvw
 from kitestring.model.light_time import down_leg
-from kitestring.model.predict import AXIS_OFFSET, baseline_parts, baseline_sights, proper_time_rate
+from kitestring.model.parts import AXIS_OFFSET, baseline_parts, baseline_sights
+from kitestring.model.predict import proper_time_rate
 from kitestring.model.sight import Effect, Sight
 from kitestring.model.stations import Station
 from kitestring.model.time import Epoch
@@ -65,9 +66,10 @@ class BaselinePrediction:
     baseline : (str, str)
         Stations 1 and 2.
     delay, rate : ndarray, shape (n,)
-        Arrival at station 2 minus arrival at station 1 of one wavefront, s, and
-        its rate, s/s; the epoch is that of the arrival at station 1. Antennas are
-        part of them, and so are media where `media` says so.
+        Arrival at station 2 minus arrival at station 1 of one wavefront (of the
+        group's, where plasma is told), s, and its rate, s/s; the epoch is that of
+        the arrival at station 1. Antennas are part of them, and so are media where
+        `media` says so.
     uvw : ndarray, shape (n, 3)
         POSITION2 - POSITION1 along east, north and the direction of the target, m.
     media : ndarray of bool, shape (n,)
@@ -117,7 +119,7 @@ class PredictionTable:
     def columns(self) -> dict[str, list[Any]]:
         """Return all columns by name with unit, in degrees, km, km/s and seconds."""
         found: dict[str, list[Any]] = {
-            "epoch (UTC)": [text + "Z" for text in self.epoch.iso_list(3)],
+            "epoch (UTC)": [text + "Z" for text in self.epoch.iso_list(self._digits())],
             "ra (deg)": np.degrees(self.ra).tolist(),
             "dec (deg)": np.degrees(self.dec).tolist(),
             "sun (deg)": np.degrees(self.sun_angle).tolist(),
@@ -141,6 +143,11 @@ class PredictionTable:
                 found[f"{name} {axis} (m)"] = b.uvw[:, k].tolist()
             found[f"{name} media"] = ["yes" if inside else "no" for inside in b.media]
         return found
+
+    def _digits(self) -> int:
+        """Return the decimals of a second that epochs are written with."""
+        ticks = self.epoch.second * 1e3
+        return 3 if np.all(np.abs(ticks - np.round(ticks)) < 1e-6) else 9
 
     def to_csv(self) -> str:
         """Return `columns` as CSV text, all digits kept."""
@@ -188,12 +195,24 @@ def predict_table(
     Raises
     ------
     ConfigurationError
-        Without stations.
+        Without stations; for a direction that is not of length 1, or a frequency
+        that is not positive.
     SpanError
         For epochs that the trajectory does not cover.
     """
     if not stations:
         raise ConfigurationError("no station was named.", next_step="Name at least one.")
+    if frequency is not None and not frequency > 0.0:
+        raise ConfigurationError(
+            f"a frequency of {frequency:g} Hz cannot be transmitted.", next_step="Give it in Hz."
+        )
+    if isinstance(target, np.ndarray) and not (
+        target.shape == (3,) and np.isclose(target @ target, 1.0)
+    ):
+        raise ConfigurationError(
+            f"{target} is no unit vector to a source.",
+            next_step="Give one of shape (3,) and length 1.",
+        )
     utc = epoch.to("utc")
     centre = earth.station_state(None, utc)
     if isinstance(target, np.ndarray):
@@ -205,7 +224,7 @@ def predict_table(
         target=name or getattr(target, "name", ""),
         epoch=utc,
         ra=np.arctan2(direction[:, 1], direction[:, 0]) % (2.0 * np.pi),
-        dec=np.arcsin(direction[:, 2]),
+        dec=np.arcsin(np.clip(direction[:, 2], -1.0, 1.0)),
         sun_angle=sun_angle(target, utc, earth),
         moon_angle=angle_between(direction, moon),
         stations=tuple(_station(target, s, utc, earth) for s in stations),

@@ -19,16 +19,20 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
 from kitestring.errors import ConfigurationError, MissingDataError
+from kitestring.model.ephemeris import NAMES
 from kitestring.model.observable import Kind
 from kitestring.model.subdaily import SUBDAILY, Subdaily
 from kitestring.model.time import Epoch, Scale
 from kitestring.recordings.types import Channel
 
 FILE_NAME = "session.toml"
+OWN_ROTATION = "konopliv2016"
+"""Name of the package's parametrised rotation of Mars."""
 
 Positive = Annotated[float, Field(gt=0)]
 Vector = Annotated[tuple[float, float, float], Field()]
@@ -217,19 +221,27 @@ class TroposphereSection(_Section):
     sigma: Positive = 0.05
     """Uncertainty of each station's zenith delay, m."""
 
+    @model_validator(mode="after")
+    def _has_a_use(self) -> TroposphereSection:
+        if self.model == "none" and (self.vmf3 or self.csp):
+            raise ValueError(
+                'model = "none" leaves vmf3 and csp without use: drop one or the other'
+            )
+        return self
+
 
 class IonosphereSection(_Section):
     """How much the ionosphere delays."""
 
     model: Literal["none", "klobuchar", "ionex"] = "none"
     """None, a climatology, or maps of the day."""
-    file: str | None = None
-    """The IONEX file of the maps."""
+    ionex: list[str] = Field(default_factory=list)
+    """The IONEX files of the maps, which follow each other."""
 
     @model_validator(mode="after")
     def _has_its_maps(self) -> IonosphereSection:
-        if (self.model == "ionex") != (self.file is not None):
-            raise ValueError('model = "ionex" and file = "..." belong together')
+        if (self.model == "ionex") != bool(self.ionex):
+            raise ValueError('model = "ionex" and ionex = ["..."] belong together')
         return self
 
 
@@ -282,6 +294,8 @@ class SpacecraftSection(_Section):
 
     kind: Literal["spacecraft"]
     name: str
+    spice_id: Annotated[int, Field(ge=-(2**31), lt=2**31)] = -999
+    """Number of the spacecraft in SPICE's files; -999 stands for one without."""
     epoch: WhenTdb
     """Epoch of the state, TDB, without a time zone."""
     center: str = "SUN"
@@ -294,6 +308,13 @@ class SpacecraftSection(_Section):
 
     sigma_srp: Positive = 0.1
     """Uncertainty of the light pressure, as a fraction; it is considered, not estimated."""
+
+    @field_validator("spice_id")
+    @classmethod
+    def _is_a_spacecraft(cls, value: int) -> int:
+        if value in NAMES:
+            raise ValueError(f"{value} is {NAMES[value]}; numbers of spacecraft are negative")
+        return value
 
     @property
     def state_epoch(self) -> Epoch:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kitestring.dynamics.propagate import OrbitTarget
 from kitestring.dynamics.types import PRESSURE_NAME, STATE_NAMES
-from kitestring.errors import EstimationError, MissingDataError
+from kitestring.errors import ConfigurationError, EstimationError, MissingDataError
 from kitestring.estimate.lander import LanderTarget
 from kitestring.estimate.mapping import map_covariance, plane_of_sky, sky_axes, to_axes
 from kitestring.estimate.ramps import merge_ramps
@@ -24,6 +24,7 @@ from kitestring.estimate.types import (
     Solution,
 )
 from kitestring.formats.oem import read_oem, write_oem
+from kitestring.formats.spk_write import write_spk
 from kitestring.model.time import DAY, Epoch
 from kitestring.observables.editing import doppler_passes
 from kitestring.observables.types import Observables
@@ -61,6 +62,7 @@ SOLUTION = f"{PRODUCTS}/solution.npz"
 SOLUTION_JSON = f"{PRODUCTS}/solution.json"
 RESIDUALS = f"{PRODUCTS}/residuals.csv"
 ORBIT_OEM = f"{PRODUCTS}/orbit.oem"
+ORBIT_SPK = f"{PRODUCTS}/orbit.bsp"
 
 _OEM_POINTS = 200  # at first
 _OEM_MOST = 200_000
@@ -194,7 +196,7 @@ def _orbit(context: Context) -> Outcome:
         context.progress("orbit", 0.8)
         orbit = _predicted(setting, target, values, solution, table)
         found = replace(found, orbit=orbit)
-        outputs.append(ORBIT_OEM)
+        outputs += [ORBIT_OEM, ORBIT_SPK]
         middle = middle_of(setting)
         sky = plane_of_sky(orbit.covariance(middle), from_earth(orbit, middle, setting)[:3])
         summary = {f"sigmas at {middle.to('utc').iso(0)} UTC": str(sky)} | summary
@@ -205,6 +207,7 @@ def _orbit(context: Context) -> Outcome:
     write_residuals(context.path(RESIDUALS), table)
     if found.orbit is not None:
         _write_oem(setting, found.orbit)
+        _write_spk(setting, found.orbit)
     return Outcome(outputs, summary)
 
 
@@ -246,7 +249,7 @@ def _write_oem(setting: Setting, orbit: OrbitSolution) -> None:
     partial = path.with_name(f"{path.name}.part")
     start, stop = orbit.span
     length = float(stop.since(start))
-    comments = [_ascii(f"{what}: {told}") for what, told in made_by(setting).items()]
+    comments = _comments(setting)
     points = _OEM_POINTS
     try:
         while points <= _OEM_MOST:
@@ -271,6 +274,34 @@ def _write_oem(setting: Setting, orbit: OrbitSolution) -> None:
         place=ORBIT_OEM,
         next_step="Lower estimate.predict_days in session.toml and run again.",
     )
+
+
+def _write_spk(setting: Setting, orbit: OrbitSolution) -> None:
+    """Write the orbit with as many states as interpolation within a millimetre needs.
+
+    Raises
+    ------
+    EstimationError
+        Where that would be more than a file should hold.
+    """
+    try:
+        write_spk(
+            setting.context.path(ORBIT_SPK),
+            orbit,
+            body=setting.spacecraft.spice_id,
+            comments=_comments(setting),
+        )
+    except ConfigurationError as problem:
+        raise EstimationError(
+            problem.message,
+            place=ORBIT_SPK,
+            next_step="Lower estimate.predict_days in session.toml and run again.",
+        ) from None
+
+
+def _comments(setting: Setting) -> list[str]:
+    """Return how an orbit was made, a line each."""
+    return [_ascii(f"{what}: {told}") for what, told in made_by(setting).items()]
 
 
 def _ascii(text: str) -> str:
@@ -350,7 +381,7 @@ ORBIT_STAGES = (
     Stage(
         "orbit",
         has_orbit,
-        lambda c: [*theory_inputs(c), c.session.estimate],
+        lambda c: [*theory_inputs(c), c.session.target, c.session.estimate],
         _orbit,
         ("delta_dor", "observables"),
     ),

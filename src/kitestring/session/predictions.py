@@ -26,6 +26,7 @@ from kitestring.session.run import Context
 from kitestring.session.setting import Setting
 
 MOST_EPOCHS = 100_000
+_HERE = ("EARTH",)
 FEW_EPOCHS = 7
 """How many epochs are predicted where nobody says."""
 
@@ -49,6 +50,8 @@ def find_target(name: str) -> tuple[str, Trajectory | NDArray[np.float64]]:
     MissingDataError
         Where the session has no solution.
     """
+    if not name.strip():
+        raise ConfigurationError("no target was named.", next_step="Name a source or a file.")
     path = Path(name)
     if path.is_dir():
         found = load_determined(Context(path, read_session(path))).orbit
@@ -63,6 +66,10 @@ def find_target(name: str) -> tuple[str, Trajectory | NDArray[np.float64]]:
     if Path(file).is_file():
         orbit = read_trajectory(file, body or None)
         return orbit.name, orbit
+    if name.upper() in _HERE:
+        raise ConfigurationError(
+            f"the stations stand on {name.upper()}.", next_step="Name what they look at."
+        )
     if name.upper() in Ephemeris.default().names:
         return name.upper(), EphemerisBody(name)
     try:
@@ -156,7 +163,7 @@ def predict_for(
     try:
         return predict_table(
             found,
-            [catalogue.get(s) for s in stations],
+            list({s.name: s for s in map(catalogue.get, stations)}.values()),
             epochs,
             own.earth if own else EarthModel(),
             name=name,
@@ -164,9 +171,17 @@ def predict_for(
             frequency=own.frequency if own and frequency is None else frequency,
         )
     except SpanError as problem:
-        if own is not None:
+        # media and Earth orientation have spans of their own
+        if own is not None and not isinstance(found, np.ndarray) and _beyond(found, epochs):
             problem.next_step = "Raise estimate.predict_days in session.toml and run again."
         raise
+
+
+def _beyond(trajectory: Trajectory, epochs: Epoch) -> bool:
+    """Tell whether epochs lie outside a trajectory, light time apart."""
+    first, last = trajectory.span
+    tdb = epochs.to("tdb")
+    return bool(tdb.first().since(first) < 0.0 or tdb.last().since(last) > 0.0)
 
 
 def _epochs(start: str, step: float, number: int | None, stop: str | None) -> Epoch:

@@ -11,7 +11,7 @@ from pathlib import Path
 from kitestring import __version__
 from kitestring.model.earth_orientation import EarthOrientationTable
 from kitestring.model.time import Epoch
-from kitestring.session.file import FILE_NAME
+from kitestring.session.file import FILE_NAME, OWN_ROTATION, LanderSection
 from kitestring.session.ledger import file_stamp
 from kitestring.session.media import media_files
 from kitestring.session.run import input_files
@@ -64,6 +64,8 @@ def made_by(setting: Setting) -> dict[str, str]:
     if session.earth.ocean_loading:
         loading = context.path(session.earth.ocean_loading)
         found["ocean loading"] = _checked(setting, loading)
+    if isinstance(session.target, LanderSection):
+        found["rotation of the body"] = _rotation(setting, session.target)
     found["media and antennas"] = ", ".join(e.name for e in setting.media) or "none"
     found["troposphere"] = _troposphere(setting)
     for name in media_files(session):
@@ -75,6 +77,14 @@ def made_by(setting: Setting) -> dict[str, str]:
     return found
 
 
+def _rotation(setting: Setting, target: LanderSection) -> str:
+    if target.rotation is None:
+        return "WGCCRE 2015"
+    if target.rotation == OWN_ROTATION:
+        return f"{OWN_ROTATION} of this version"
+    return _checked(setting, setting.context.path(target.rotation))
+
+
 def _troposphere(setting: Setting) -> str:
     section = setting.session.troposphere
     if section.model == "none":
@@ -82,7 +92,15 @@ def _troposphere(setting: Setting) -> str:
     weather = f"{len(section.weather)} stations' weather, else a" if section.weather else "a"
     told = f"Saastamoinen's zenith delays of {weather} standard atmosphere, "
     told += _MAPPINGS[section.mapping]
-    return f"VMF3 site files; {told}" if section.vmf3 else told
+    files = [
+        what
+        for what, given in (
+            ("the DSN's calibrations at its stations", section.csp),
+            ("VMF3 site files", section.vmf3),
+        )
+        if given
+    ]
+    return "; ".join([*files, told])
 
 
 def _name(setting: Setting, path: Path) -> str:

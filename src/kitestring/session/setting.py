@@ -30,12 +30,11 @@ from kitestring.model.stations import Station, StationCatalogue, load_stations
 from kitestring.model.steering import make_delay_model
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
-from kitestring.model.troposphere import Troposphere
 from kitestring.observables.types import UplinkRamps
 from kitestring.recordings.open import open_recording
 from kitestring.recordings.types import Recording
 from kitestring.session.file import RecordingSection, ScanSection, Session, SpacecraftSection
-from kitestring.session.media import air_of, media_of
+from kitestring.session.media import Air, air_of, media_of
 from kitestring.session.run import Context, input_files
 from kitestring.tones.types import ToneSpec
 
@@ -88,17 +87,17 @@ class Setting:
     @cached_property
     def media(self) -> tuple[Effect, ...]:
         """Delays of the sky that the delay models contain."""
-        return media_of(self.session, self.context.path, "raise")
+        return media_of(self.session, self.context.path, self.catalogue, "raise")
 
     @cached_property
     def media_of_estimate(self) -> tuple[Effect, ...]:
         """The same for an estimate, which sets rows aside that were seen too low."""
-        return media_of(self.session, self.context.path, "nan")
+        return media_of(self.session, self.context.path, self.catalogue, "nan")
 
     @cached_property
-    def air(self) -> Troposphere | None:
+    def air(self) -> Air | None:
         """The model of the air, for the partial derivatives of its zenith delays."""
-        return air_of(self.session, self.context.path, "raise")
+        return air_of(self.session, self.context.path, self.catalogue, "raise")
 
     def forward_model(self, ramps: Sequence[UplinkRamps] = ()) -> ForwardModel:
         """Return what predicts observables of the target."""

@@ -73,7 +73,11 @@ def applied_inputs(context: Context) -> list[object]:
     better, residuals are formed anew from what was correlated.
     """
     session = context.session
-    parts: list[object] = [session.target, session.source, session.clock]
+    target = session.target
+    # the number that the orbit is written under steers nothing
+    if isinstance(target, SpacecraftSection):
+        target = target.model_copy(update={"spice_id": 0})
+    parts: list[object] = [target, session.source, session.clock]
     for name in filter(None, [session.stations]):
         parts += file_stamps(context, [name])
     if session.correlate.correlx:

@@ -28,13 +28,15 @@ from kitestring.model.time import Epoch
 from kitestring.observables.editing import flag_low_elevation, flag_near_sun, flag_rows
 from kitestring.observables.types import Observables, TrackingData, UplinkRamps
 from kitestring.session.archive import load, save
-from kitestring.session.file import LanderSection, SpacecraftSection, TrackingSection
+from kitestring.session.file import (
+    OWN_ROTATION,
+    LanderSection,
+    SpacecraftSection,
+    TrackingSection,
+)
 from kitestring.session.run import Context, Outcome, Stage, earth_inputs, file_stamps
 from kitestring.session.setting import Setting
 from kitestring.session.signal_stages import PRODUCTS
-
-OWN_ROTATION = "konopliv2016"
-"""Name of the package's parametrised rotation of Mars."""
 
 Floats = NDArray[np.float64]
 
@@ -83,7 +85,13 @@ def _rotation(setting: Setting, section: LanderSection) -> MarsAngles | None:
     if section.rotation is None:
         return None
     own = section.rotation == OWN_ROTATION
-    return load_mars_rotation(None if own else setting.context.path(section.rotation))
+    found = load_mars_rotation(None if own else setting.context.path(section.rotation))
+    if not section.rotation_sigma or not setting.epochs:
+        return found
+    # at J2000 an angle and its rate are all but one, twenty years later
+    every = Epoch.concatenate([e[None] for e in setting.epochs])
+    first, last = every.first(), every.last()
+    return found.referred_to(first.shifted(0.5 * float(last.since(first))))
 
 
 def reach(data: Sequence[TrackingData]) -> tuple[Epoch, ...]:

@@ -149,8 +149,9 @@ class Epoch:
             return cls.normalised("tai", days, seconds + tai_minus_utc(days)).to("utc")
         carry = np.floor(seconds / DAY)
         rest = seconds - carry * DAY
-        full = rest >= DAY  # a tiny negative number rounds up to a whole day
-        carry, rest = carry + full, np.where(full, 0.0, rest)
+        # a tiny negative number rounds up to a whole day, or is lost in the division
+        full = rest >= DAY
+        carry, rest = carry + full, np.where(full, 0.0, np.maximum(rest, 0.0))
         return cls(scale, days + carry.astype(np.int64), rest)
 
     @classmethod

@@ -4,15 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 DATA ?= $(KITESTRING_DATA)
+COUNT ?= 200000
 WORKERS ?= 2
 
-.PHONY: help setup demo test lint validation bench test-oldest clean
+.PHONY: help setup demo test lint validation bench fuzz test-oldest clean
 help:
 	@echo "make demo        simulate a delta-DOR session and process it to an orbit"
 	@echo "make test        all tests"
 	@echo "make lint        style, types, import contracts"
 	@echo "make validation DATA=dir   compare with real data"
 	@echo "make bench       speed, each against its floor or a peer"
+	@echo "make fuzz        damaged recordings: COUNT (200000) of them"
 	@echo "make test-oldest the suite with the lower bounds of the dependencies"
 
 setup: $(STAMP)
@@ -38,6 +40,9 @@ validation: $(STAMP)
 
 bench: $(STAMP)
 	@for program in benchmarks/*.py; do $(BIN)/python $$program || exit 1; done
+
+fuzz: $(STAMP)
+	$(BIN)/python tests/recordings/fuzz.py --count $(COUNT) --workers $(WORKERS)
 
 test-oldest:
 	@PYTHON="$(PYTHON)" RESOLUTION=lowest-direct sh tools/setup_venv.sh .venv-oldest

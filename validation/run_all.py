@@ -31,6 +31,7 @@ INSIGHT = "insight/nsyt_maro_2018_331_2020_366.tdm"
 # not listed need no data.
 ARGUMENTS: dict[str, Sequence[str]] = {
     "vgos_voltages": ("/vgos-voltages",),
+    "recordings": ("/vgos-voltages",),
     "delay_vs_calc11": (
         "/ivs-r41102",
         "--tides-from-file",

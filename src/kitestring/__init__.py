@@ -36,6 +36,7 @@ _EXPORTS = {
     "read_session": ("kitestring.session.file", "read_session"),
     "run_session": ("kitestring.session.run", "run_session"),
     "session_status": ("kitestring.session.run", "session_status"),
+    "simulate_session": ("kitestring.session.simulation", "simulate_session"),
 }
 
 __all__ = ["__version__", *_EXPORTS]

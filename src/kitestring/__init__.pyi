@@ -20,6 +20,7 @@ from kitestring.recordings.open import open_recording as open_recording
 from kitestring.session.file import read_session as read_session
 from kitestring.session.run import run_session as run_session
 from kitestring.session.run import session_status as session_status
+from kitestring.session.simulation import simulate_session as simulate_session
 from kitestring.tones.extract import extract_tones as extract_tones
 from kitestring.tones.phasecal import phase_cal as phase_cal
 
@@ -50,4 +51,5 @@ __all__ = [
     "read_session",
     "run_session",
     "session_status",
+    "simulate_session",
 ]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kitestring import __version__
-from kitestring.cli import catalogues, demo, describe, predict, session
+from kitestring.cli import catalogues, demo, describe, predict, session, simulate
 
 app = typer.Typer(
     name="kitestring",
@@ -23,6 +23,7 @@ app.command("demo")(demo.demo)
 app.command("describe")(describe.describe_command)
 app.command("predict")(predict.predict)
 app.command("run")(session.run)
+app.command("simulate")(simulate.simulate)
 app.command("sources")(catalogues.sources)
 app.command("stations")(catalogues.stations)
 app.command("status")(session.status)

@@ -14,6 +14,7 @@ Integers = NDArray[np.int64]
 Words = NDArray[np.uint32]
 
 THREADS = 1024  # a thread number has ten bits
+MOST_AHEAD = 1 << 20  # bytes in which a header of shorter frames is looked for
 
 RUN = np.dtype(
     [
@@ -24,7 +25,7 @@ RUN = np.dtype(
         ("frames", np.int64),
         ("offset", np.int64),  # byte of the first frame's header
         ("stride", np.int64),  # bytes from frame to frame; 0 where there is one only
-        ("invalid", np.int64),  # the recorder's mark
+        ("invalid", np.int64),  # the recorder's mark; 2: of some channels
         ("file", np.int64),
     ]
 )
@@ -43,6 +44,7 @@ def unpack_bytes(
     starts: Integers,
     tables: NDArray[Any],
     per_byte: int,
+    group: int,
     out: NDArray[Any],
     valid: NDArray[np.bool_],
 ) -> None:
@@ -66,6 +68,9 @@ def unpack_bytes(
         The numbers that a byte stands for.
     per_byte : int
         Samples that one look gives.
+    group : int
+        4 or 2 where so many neighbouring channels stand in the same byte, all of them
+        are wanted, and a look gives one sample: then they are decoded together. Else 1.
     out, valid : ndarray
         Shapes (channel, n x numbers a sample) and (channel, n); filled where
         there are frames, left alone elsewhere.
@@ -77,8 +82,14 @@ def unpack_bytes(
             continue
         at = frame * frame_samples - skip
         begin, end = max(at, 0), min(at + frame_samples, wanted)
-        for c in range(len(starts)):
+        for c in range(0, len(starts), group):
             first = offsets[frame] + starts[c]
+            if group > 1:
+                source = data[first + (begin - at) * byte_stride :]
+                rows = out[c : c + group, begin * parts : end * parts]
+                _decode_group(source, byte_stride, tables[c : c + group], end - begin, rows)
+                valid[c : c + group, begin:end] = True
+                continue
             row = out[c, begin * parts : end * parts]
             _decode_row(data, first, byte_stride, tables[c], per_byte, parts, begin - at, row)
             valid[c, begin:end] = True
@@ -148,6 +159,37 @@ def _decode_looks(
 
 
 @kernel()
+def _decode_group(
+    source: Bytes, byte_stride: int, tables: NDArray[Any], looks: int, rows: NDArray[Any]
+) -> None:
+    """Write the numbers of channels that share bytes, one sample of each a look."""
+    if len(tables) == 4:
+        one, two, three, four = tables[0, :, 0], tables[1, :, 0], tables[2, :, 0], tables[3, :, 0]
+        a, b, c, d = rows[0], rows[1], rows[2], rows[3]
+        for j in range(looks):
+            byte = source[j * byte_stride]
+            a[j] = one[byte]
+            b[j] = two[byte]
+            c[j] = three[byte]
+            d[j] = four[byte]
+    elif tables.shape[2] == 2:
+        a, b = rows[0], rows[1]
+        for j in range(looks):
+            byte = source[j * byte_stride]
+            a[2 * j] = tables[0, byte, 0]
+            a[2 * j + 1] = tables[0, byte, 1]
+            b[2 * j] = tables[1, byte, 0]
+            b[2 * j + 1] = tables[1, byte, 1]
+    else:
+        one, two = tables[0, :, 0], tables[1, :, 0]
+        a, b = rows[0], rows[1]
+        for j in range(looks):
+            byte = source[j * byte_stride]
+            a[j] = one[byte]
+            b[j] = two[byte]
+
+
+@kernel()
 def unpack_wide(
     data: Bytes,
     offsets: Integers,
@@ -172,6 +214,14 @@ def unpack_wide(
         at = frame * frame_samples - skip
         begin, end = max(at, 0), min(at + frame_samples, wanted)
         for c in range(len(starts)):
+            if number_bytes == 1 and parts == 2:
+                source = data[offsets[frame] + starts[c] + (begin - at) * byte_stride :]
+                row = out[c, 2 * begin : 2 * end]
+                for s in range(end - begin):
+                    row[2 * s] = table[source[s * byte_stride]]
+                    row[2 * s + 1] = table[source[s * byte_stride + 1]]
+                valid[c, begin:end] = True
+                continue
             for s in range(begin, end):
                 byte = offsets[frame] + starts[c] + (s - at) * byte_stride
                 for p in range(parts):
@@ -247,7 +297,7 @@ def _word(data: Bytes, at: int) -> Any:
 @kernel()
 def matches(data: Bytes, at: Any, values: Words, masks: Words) -> bool:
     """Whether a header of the expected kind begins at byte `at` (as far as the file goes)."""
-    for i in (2, 3, 1, 0, 4):
+    for i in (2, 3, 1, 0, 4, 5):
         if at + 4 * i + 4 <= len(data) and (_word(data, at + 4 * i) & masks[i]) != values[i]:
             return False
     return True
@@ -255,13 +305,21 @@ def matches(data: Bytes, at: Any, values: Words, masks: Words) -> bool:
 
 @kernel()
 def scan_frames(
-    data: Bytes, first: int, frame_bytes: int, limit: int, values: Words, masks: Words, runs: Any
+    data: Bytes,
+    first: int,
+    frame_bytes: int,
+    limit: int,
+    values: Words,
+    masks: Words,
+    full_mask: int,
+    runs: Any,
 ) -> tuple[int, int]:
     """Follow headers that lie `frame_bytes` apart and gather them into runs.
 
     A run is a stretch of one thread with ascending frame numbers in one second,
     at equal distances in the file. Stops at the first header that does not
-    match, or after `limit` frames. Returns the numbers of runs and of frames.
+    match, or after `limit` frames. `full_mask` is that of the header, as an
+    int64. Returns the numbers of runs and of frames.
     """
     current = np.full(THREADS, -1, dtype=np.int64)
     count = 0
@@ -273,6 +331,11 @@ def scan_frames(
         number = np.int64(_word(data, at + 4)) & 0xFFFFFF
         thread = (np.int64(_word(data, at + 12)) >> 16) & 0x3FF
         second, invalid = word & 0x3FFFFFFF, word >> 31
+        if full_mask != 0 and invalid == 0:
+            high, low = np.int64(_word(data, at + 28)), np.int64(_word(data, at + 24))
+            mask = (high << 32 | low) & full_mask
+            if mask != full_mask:
+                invalid = np.int64(1 if mask == 0 else 2)
         k = current[thread]
         if k >= 0:
             run = runs[k]
@@ -296,14 +359,14 @@ def scan_frames(
 
 @kernel()
 def find_frame(
-    data: Bytes, first: int, grid: int, frame_bytes: int, values: Words, masks: Words
+    data: Bytes, first: int, last: int, grid: int, frame_bytes: int, values: Words, masks: Words
 ) -> int:
-    """Return the first byte from `first` on where a frame begins, or -1.
+    """Return the first byte from `first` on and before `last` where a frame begins, or -1.
 
     Off the `grid` a second header must follow one frame length later, unless
     the file ends there.
     """
-    for at in range(first, len(data) - 16):
+    for at in range(first, min(last, len(data) - 16)):
         if not matches(data, at, values, masks):
             continue
         after = at + frame_bytes
@@ -315,25 +378,44 @@ def find_frame(
 
 @kernel()
 def find_first_frame(data: Bytes, last: int) -> int:
-    """Return the first byte where a VDIF header is followed by another like it, or -1."""
-    masks = np.array([0x40000000, 0xFF000000, 0xFFFFFFFF, 0xFC00FFFF, 0], dtype=np.uint32)
-    values = np.zeros(5, dtype=np.uint32)
-    for at in range(min(last, len(data) - 32)):
-        word = _word(data, at + 8)
-        length = np.int64(word & 0xFFFFFF) * 8
-        if length < 24 or (word >> 29) > 1 or at + length + 32 > len(data):
-            continue
-        bits = ((_word(data, at + 12) >> 26) & 0x1F) + 1
-        if bits not in (1, 2, 4, 8, 16) or (_word(data, at + 4) >> 30) != 0:
-            continue
-        for i in range(4):
-            values[i] = _word(data, at + 4 * i) & masks[i]
-        if not matches(data, at + length, values, masks):
-            continue
-        after = at + 2 * length
-        if after + 32 > len(data) or matches(data, after, values, masks):
-            return at
-    return -1
+    """Return the first byte where a VDIF header is followed by others like it, or -1.
+
+    A good header seen some bytes off repeats as well, after several frames, and may look
+    like one: so one that states shorter frames, within the length that was found, is right.
+    """
+    found = -1
+    at, stop = 0, min(last, len(data) - 32)
+    length = len(data) + 1
+    while at < stop:
+        stated = _begins_frames(data, at)
+        if 0 < stated < length:
+            found, length, stop = at, stated, min(stop, at + min(stated, MOST_AHEAD))
+        at += 1
+    return found
+
+
+@kernel()
+def _begins_frames(data: Bytes, at: int) -> int:
+    """Return the length of frames if two of the next three headers are like that at `at`, or 0."""
+    word = _word(data, at + 8)
+    length = np.int64(word & 0xFFFFFF) * 8
+    if length < 24 or at + length + 32 > len(data) or (_word(data, at + 4) >> 30) != 0:
+        return 0
+    bits = ((_word(data, at + 12) >> 26) & 0x1F) + 1
+    # what cannot be read is still to be recognised, where a file begins with it
+    odd = bits not in (1, 2, 4, 8, 16) or (word >> 29) > 1
+    if odd and at > 0:
+        return 0
+    masks = np.array([0x40000000, 0xFF000000, 0xFFFFFFFF, 0xFC00FFFF, 0, 0], dtype=np.uint32)
+    values = np.zeros(6, dtype=np.uint32)
+    for i in range(4):
+        values[i] = _word(data, at + 4 * i) & masks[i]
+    like = 0
+    for k in range(1, 4):
+        if at + k * length + 32 <= len(data) and matches(data, at + k * length, values, masks):
+            like += 1
+    alone = like == 1 and at + 2 * length + 32 > len(data) and not odd
+    return int(length) if like >= 2 or alone else 0
 
 
 @kernel()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,17 @@ from scipy.fft import fft, rfft
 from kitestring.errors import ConfigurationError, MissingDataError, RecordingWarning
 from kitestring.model.time import Epoch
 from kitestring.recordings.formats import RecordingFormat, Survey
-from kitestring.recordings.open import recognise
+from kitestring.recordings.open import Paths, belonging, find_files, recognise, stated_of
 from kitestring.recordings.quantise import levels
+from kitestring.recordings.sidecar import SUFFIX
 from kitestring.recordings.types import Channel, Recording
 
 Floats = NDArray[np.float64]
 
 STRONG_LINE = -10.0  # dB over the channel's noise: above it 1-2 bits lose correlation
+_TOLD = 3  # deviations of time that a user is told of one by one
+_FAR = 3652.0  # days ahead of today that no recording, simulated or not, is likely to have
+_HOLE = 1 << 20  # bytes: fewer are the file system's own affair
 _STRETCHES = 16  # places of the recording that are looked at
 _LINE_REACH = 3  # bins of a Hann window that a line fills on either side
 _LINE_FACTOR = 10.0  # over the median of the band: noise stays below it (see `_line`)
@@ -94,6 +99,9 @@ class Description:
         What the headers tell: times, layout, damage, what is missing to use it.
     statistics : Statistics or None
         What the samples look like, where they were read.
+    unwritten_bytes : int
+        Bytes that take no room on the disk: a copy that was not finished, or a recorder
+        that set the file's length first. 0 where the file system does not tell.
     """
 
     format: str
@@ -101,14 +109,34 @@ class Description:
     bytes: int
     survey: Survey
     statistics: Statistics | None = None
+    unwritten_bytes: int = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know before using the recording, worst first."""
         found = []
         counts = self.survey.counts
+        survey = self.survey
+        now = Epoch.from_iso(dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat())
+        if survey.start is not None and float(survey.start.day - now.day) > _FAR:
+            found.append(
+                f"the headers' date, {survey.start.iso(0)[:10]}, lies in the far future: was "
+                "the recorder's clock set?"
+            )
         if counts.harmed:
             found.append(counts.summary())
+        for one in survey.deviations[:_TOLD]:
+            many = "missing" if one.seconds > 0 else "too many"
+            found.append(f"{abs(one.seconds):.9g} s are {many} after about {one.start.iso(6)} UTC")
+        if len(survey.deviations) > _TOLD:
+            found.append(f"and {len(survey.deviations) - _TOLD} more such places")
+        if self.unwritten_bytes:
+            found.append(f"{self.unwritten_bytes} bytes were never written (holes in the file)")
+        if survey.sampled:
+            found.append(
+                f"{survey.headers} of the headers were looked at, at both ends and between; "
+                "check all with full=True (--full)"
+            )
         if counts.truncated_bytes:
             found.append(f"the last frame is cut: {counts.truncated_bytes} bytes are not used")
         found += [f"not in the file: {m}" for m in self.survey.missing]
@@ -164,10 +192,14 @@ class Description:
 
 
 def describe(
-    paths: str | Path | Sequence[str | Path],
+    paths: Paths,
     *,
     read: bool = False,
+    full: bool = False,
     sample_rate: float | None = None,
+    channels: Sequence[Channel] = (),
+    sidecar: str | Path | None = None,
+    reference: Epoch | None = None,
     bins: int = 512,
     samples: int = 1 << 18,
 ) -> Description:
@@ -176,11 +208,18 @@ def describe(
     Parameters
     ----------
     paths : path-like or sequence of path-like
-        The files that together are the recording.
+        The files that together are the recording, or patterns of their names.
     read : bool
         Also read stretches of samples and give their `Statistics`.
+    full : bool
+        Read all headers of a long recording too. Without it, of a recording of more than
+        1 GiB both ends and about a thousand places between are looked at.
     sample_rate : float, optional
         Samples per second, where the headers do not tell.
+    channels : sequence of Channel, optional
+        The recorded bands: Mark 5B does not even hold their number.
+    sidecar, reference : optional
+        As in `open_recording`.
     bins : int
         Points of the bandpass.
     samples : int
@@ -193,14 +232,31 @@ def describe(
     MissingDataError
         Where samples are to be read but the sample rate is not known.
     """
-    files = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
-    chosen = recognise(files)
-    survey = chosen.survey(files, sample_rate)
+    files = find_files(paths)
+    stated = stated_of(files, sidecar=sidecar, reference=reference)
+    stated = replace(stated, channels=tuple(channels) or stated.channels)
+    chosen = recognise(files, stated)
+    look = chosen.survey_all if full and chosen.survey_all is not None else chosen.survey
+    survey = look(files, stated.sample_rate if sample_rate is None else sample_rate)
+    if stated.channels:
+        missing = tuple(m for m in survey.missing if "(channels=)" not in m)
+        survey = replace(survey, missing=missing)
     statistics = None
     if read:
-        statistics = measure(_bare(chosen, files, survey), bins=bins, samples=samples)
-    size = sum(p.stat().st_size for p in files)
-    return Description(chosen.name, tuple(map(str, files)), size, survey, statistics)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RecordingWarning)  # the survey counts the damage
+            recording = _bare(chosen, files, survey)
+            statistics = measure(recording, bins=bins, samples=samples)
+    sizes = [p.stat() for p in belonging(files) if p.suffix != SUFFIX]
+    holes = sum(max(s.st_size - 512 * getattr(s, "st_blocks", s.st_size), 0) for s in sizes)
+    return Description(
+        chosen.name,
+        tuple(map(str, files)),
+        sum(s.st_size for s in sizes),
+        survey,
+        statistics,
+        holes if holes >= _HOLE else 0,
+    )
 
 
 def _bare(chosen: RecordingFormat, files: list[Path], survey: Survey) -> Recording:
@@ -215,9 +271,7 @@ def _bare(chosen: RecordingFormat, files: list[Path], survey: Survey) -> Recordi
     channels = [
         Channel(f"CH{i:02d}", np.nan, 1, rate, survey.complex) for i in range(survey.channel_count)
     ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RecordingWarning)  # the survey counts the damage
-        return chosen.open(files, station=survey.station, channels=channels, sample_rate=rate)
+    return chosen.open(files, station=survey.station, channels=channels, sample_rate=rate)
 
 
 def measure(recording: Recording, *, bins: int = 512, samples: int = 1 << 18) -> Statistics:
@@ -242,12 +296,14 @@ def measure(recording: Recording, *, bins: int = 512, samples: int = 1 << 18) ->
     number = min(budget // stretch, _STRETCHES)  # stretches do not overlap
     places = np.unique(np.linspace(0, max(total - stretch, 0), number).astype(np.int64))
     count = len(recording.channels)
-    fractions = np.zeros((count, 1 << recording.bits if recording.bits <= 8 else 0))
+    table = _values(recording)
+    fractions = np.zeros((count, len(table)))
     sums, power = np.zeros((3, count)), np.zeros((count, bins))
     for place in places:
         block = recording.read(int(place), stretch)
         for c in range(count):
-            _add(block.samples[c], block.valid[c], segment, fractions[c], sums[:, c], power[c])
+            counted = fractions[c], sums[:, c], power[c]
+            _add(block.samples[c], block.valid[c], segment, table, *counted)
     seen = np.where(sums[0] > 0, sums[0], np.nan)
     mean = sums[1] / seen
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -269,10 +325,19 @@ def measure(recording: Recording, *, bins: int = 512, samples: int = 1 << 18) ->
     )
 
 
+def _values(recording: Recording) -> NDArray[np.float32]:
+    """Return what each code stands for; nothing for more than 8 bits."""
+    own: NDArray[np.float32] | None = getattr(recording, "levels", None)  # not those of samplers
+    if own is not None:
+        return own
+    return levels(recording.bits) if recording.bits <= 8 else np.zeros(0, dtype=np.float32)
+
+
 def _add(
     samples: NDArray[Any],
     valid: NDArray[np.bool_],
     segment: int,
+    table: NDArray[np.float32],
     fractions: Floats,
     sums: Floats,
     power: Floats,
@@ -282,7 +347,6 @@ def _add(
     parts = good.view(np.float32)
     sums += (len(parts), parts.sum(dtype=np.float64), np.square(parts).sum(dtype=np.float64))
     if len(fractions):
-        table = levels(len(fractions).bit_length() - 1)
         codes = np.searchsorted((table[1:] + table[:-1]) / 2, parts)
         fractions += np.bincount(codes, minlength=len(fractions))
     n = len(samples) // segment * segment

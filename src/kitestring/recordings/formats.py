@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kitestring.model.time import Epoch
+from kitestring.recordings.stated import Stated
 from kitestring.recordings.types import Channel, Recording
 
 
@@ -21,8 +22,8 @@ class FrameCounts:
         Frames that are used, those marked as invalid included.
     missing : int
         Frames that should lie between the first and the last but are not there.
-    invalid : int
-        Frames that the recorder marked as invalid.
+    invalid, partly_invalid : int
+        Frames that the recorder marked as invalid, and those with some channels so marked.
     damaged : int
         Headers that do not agree with the rest of the recording, and frames
         that were cut or that bytes were put into.
@@ -44,6 +45,7 @@ class FrameCounts:
     frames: int = 0
     missing: int = 0
     invalid: int = 0
+    partly_invalid: int = 0
     damaged: int = 0
     wrong_time: int = 0
     duplicated: int = 0
@@ -60,6 +62,7 @@ class FrameCounts:
             (
                 self.missing,
                 self.invalid,
+                self.partly_invalid,
                 self.damaged,
                 self.wrong_time,
                 self.duplicated,
@@ -78,6 +81,22 @@ class FrameCounts:
             if value and name not in ("frames", "truncated_bytes")
         )
         return f"of {self.frames + self.missing} frames: {found or 'none missing or damaged'}"
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A place where the time in the headers does not go on as the bytes between them do.
+
+    Attributes
+    ----------
+    start : Epoch
+        Clock reading before it, to about 32 frames.
+    seconds : float
+        What is missing; negative where more frames came than time went on.
+    """
+
+    start: Epoch
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -104,6 +123,14 @@ class Survey:
         Damage.
     missing : tuple of str
         What else is needed before the recording can be correlated.
+    headers : int or None
+        Frame headers that were looked at; None where a format has no such.
+    sampled : bool
+        Whether those were only some: both ends of a long recording and places
+        between. Then `FrameCounts.missing` follows from times and lengths, and
+        other damage is counted only where headers were looked at.
+    deviations : tuple of Deviation
+        Where frames are missing or too many, the largest first, if sampled.
     """
 
     station: str
@@ -117,6 +144,9 @@ class Survey:
     layout: str
     counts: FrameCounts
     missing: tuple[str, ...]
+    headers: int | None = None
+    sampled: bool = False
+    deviations: tuple[Deviation, ...] = ()
 
 
 class Opener(Protocol):
@@ -146,10 +176,18 @@ class RecordingFormat:
     open : Opener
         Makes the `Recording`.
     survey : callable
-        Reads headers only: (paths, sample_rate or None) -> `Survey`.
+        Reads headers only: (paths, sample_rate or None) -> `Survey`. Of a long
+        recording it may look at some.
+    survey_all : callable or None
+        The same, but reads all headers; None where `survey` always does.
+    complete : callable or None
+        Returns the format completed by what is stated outside the headers; None
+        where channels and a sample rate are all that it can be given.
     """
 
     name: str
     sniff: Callable[[Path], bool]
     open: Opener
     survey: Callable[[Sequence[Path], float | None], Survey]
+    survey_all: Callable[[Sequence[Path], float | None], Survey] | None = None
+    complete: Callable[[Stated], RecordingFormat] | None = None

@@ -28,8 +28,19 @@ from kitestring.recordings.quantise import Codes, levels
 from kitestring.recordings.types import Block, Channel
 from kitestring.recordings.vdif_header import VdifHeader
 from kitestring.recordings.vdif_index import VdifIndex
-from kitestring.recordings.vdif_scan import Bytes, Runs, first_header, map_file
+from kitestring.recordings.vdif_scan import (
+    Bytes,
+    Runs,
+    check_length,
+    first_header,
+    map_file,
+    release,
+)
 from kitestring.recordings.vdif_writer import VdifWriter
+
+# what sign (bit 0) and magnitude (bit 1) mean as offset binary. Source: Mark 5B User's
+# Manual (Haystack), appendix A; one bit set is negative, as DiFX's mark5access has it
+_MARK5B_CODES = {1: np.array([1, 0]), 2: np.array([0, 2, 1, 3])}
 
 __all__ = ["FORMAT", "VdifIndex", "VdifRecording", "VdifWriter"]
 
@@ -37,7 +48,9 @@ __all__ = ["FORMAT", "VdifIndex", "VdifRecording", "VdifWriter"]
 class VdifRecording:
     """A station's voltages in one or several VDIF files (a `Recording`).
 
-    Opening reads all headers. Reading maps the files into memory, may be done
+    Opening reads all headers of up to 1 GiB; of longer recordings it looks at
+    about a thousand places, and the headers between are read when their samples
+    are (`VdifIndex.build`, `vdif_spans`). Reading maps the files into memory, may be done
     by several threads at once, and survives pickling (workers map the files
     again).
 
@@ -67,7 +80,8 @@ class VdifRecording:
     Warns
     -----
     RecordingWarning
-        Where frames are missing, invalid or damaged, with their numbers.
+        Where frames are missing, invalid or damaged, with their numbers: on
+        opening, and of long recordings also when a damaged span is first read.
     """
 
     def __init__(
@@ -115,6 +129,8 @@ class VdifRecording:
                     place=str(path),
                     next_step="Open the recording again.",
                 )
+        if index.spans is not None:
+            index.spans.attach(self._data)
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in vars(self).items() if k != "_data"}
@@ -155,8 +171,12 @@ class VdifRecording:
 
     @property
     def counts(self) -> FrameCounts:
-        """Frames found, lost and damaged."""
-        return self.index.counts
+        """Frames found, lost and damaged; of a long recording those in the spans read so far.
+
+        Frames missing between spans are not counted there: they are invalid samples.
+        """
+        spans = self.index.spans
+        return self.index.counts if spans is None else spans.counts()
 
     @property
     def start(self) -> Epoch:
@@ -216,13 +236,19 @@ class VdifRecording:
         slot, skip = divmod(first, header.frame_samples)
         slots = -(-(skip + count) // header.frame_samples)
         for thread, rows, inner in _by_thread(chosen, header.channel_count):
-            runs = self.index.runs[self.index.threads[thread]]
-            for file, offsets in _frame_offsets(runs, slot + self.index.first_slot, slots):
+            at = slot + self.index.first_slot
+            runs = self.index.thread_runs(self.index.threads[thread], at, slots)
+            for file, offsets in _frame_offsets(runs, at, slots):
+                check_length(self._data[file], self.index.paths[file])
                 part = slice(rows[0], rows[-1] + 1)
                 _decode(
                     self._data[file], offsets + np.where(offsets >= 0, header.header_bytes, 0),
                     skip, header, inner, table, out[part], valid[part],
                 )  # fmt: skip
+                if header.mask_bits:
+                    _blank(self._data[file], offsets, skip, header, inner, out[part], valid[part])
+                there = offsets[offsets >= 0]
+                release(self._data[file], int(there.min()), int(there.max()) + header.frame_bytes)
         return out, valid
 
 
@@ -252,7 +278,7 @@ def _frame_offsets(runs: Runs, first: int, slots: int) -> list[tuple[int, NDArra
     """Return for each file the bytes of the frames of `slots` slots; -1 where there is none."""
     a = max(int(np.searchsorted(runs["slot"], first, side="right")) - 1, 0)
     b = int(np.searchsorted(runs["slot"], first + slots, side="left"))
-    some = runs[a:b][runs["invalid"][a:b] == 0]
+    some = runs[a:b][runs["invalid"][a:b] != 1]
     low = np.maximum(some["slot"], first)
     count = np.maximum(np.minimum(some["slot"] + some["frames"], first + slots) - low, 0)
     run = np.repeat(some, count)
@@ -291,11 +317,45 @@ def _decode(
     shifts = np.arange(looks)[:, np.newaxis] * time_bits + np.arange(header.parts) * header.bits
     bytes_ = np.arange(256)[np.newaxis, :, np.newaxis]
     start = first_bits if time_bits < 8 else first_bits % 8
+    if header.mark5b_coding:
+        table = table[_MARK5B_CODES[header.bits]]
     codes = bytes_ >> (start[:, np.newaxis, np.newaxis] + shifts.ravel()) & (1 << header.bits) - 1
     unpack_bytes(
         data, offsets, skip, header.frame_samples, max(time_bits // 8, 1),
-        first_bits // 8, table[codes], looks, out, valid,
+        first_bits // 8, table[codes], looks, _shared(header, inner), out, valid,
     )  # fmt: skip
+
+
+def _shared(header: VdifHeader, inner: list[int]) -> int:
+    """Return how many channels may be decoded together (see `unpack_bytes`)."""
+    sample_bits = header.bits * header.parts
+    group = 8 // sample_bits
+    if header.channel_count < group or (group, header.parts) not in ((4, 1), (2, 1), (2, 2)):
+        return 1
+    neighbours = inner == list(range(inner[0], inner[0] + len(inner)))
+    return group if neighbours and len(inner) % group == inner[0] % group == 0 else 1
+
+
+def _blank(
+    data: Bytes,
+    offsets: NDArray[np.int64],
+    skip: int,
+    header: VdifHeader,
+    inner: list[int],
+    out: NDArray[Any],
+    valid: NDArray[np.bool_],
+) -> None:
+    """Make samples of channels invalid that a frame's mask (extended data version 4) leaves out."""
+    frames = np.flatnonzero(offsets >= 0)
+    words = data[offsets[frames, np.newaxis] + np.arange(24, 32)]
+    mask = np.ascontiguousarray(words).view("<u8")[:, 0]
+    shift = np.array(inner, dtype=np.uint64) * header.mask_bits // header.channel_count
+    bad = (mask[:, np.newaxis] >> shift & 1) == 0
+    for f, row in zip(*np.nonzero(bad), strict=True):
+        at = int(frames[f]) * header.frame_samples - skip
+        begin, end = max(at, 0), min(at + header.frame_samples, valid.shape[1])
+        out[row, begin * header.parts : end * header.parts] = 0
+        valid[row, begin:end] = False
 
 
 def _sniff(path: Path) -> bool:
@@ -310,4 +370,10 @@ def _survey(paths: Sequence[Path], sample_rate: float | None) -> Survey:
     return VdifIndex.build(paths, sample_rate=sample_rate).survey()
 
 
-FORMAT = RecordingFormat(name="VDIF", sniff=_sniff, open=VdifRecording, survey=_survey)
+def _survey_all(paths: Sequence[Path], sample_rate: float | None) -> Survey:
+    return VdifIndex.build(paths, sample_rate=sample_rate, check_all=True).survey()
+
+
+FORMAT = RecordingFormat(
+    name="VDIF", sniff=_sniff, open=VdifRecording, survey=_survey, survey_all=_survey_all
+)

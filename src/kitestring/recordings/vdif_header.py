@@ -1,28 +1,47 @@
 """The header of a VDIF frame.
 
 Source: VLBI Data Interchange Format (VDIF) Specification, release 1.1.1 (2014),
-sections 5 and 6; extended data versions 1, 3 and 4 (sample rate) of the VDIF
-extended data registry.
+sections 5 and 6. What the extended data add, by version (VDIF registry of
+extended data versions, and for 4 the header of DiFX's vdifio):
+
+====== ======================================================================
+legacy no extended data: 16-byte headers
+0      nothing
+1, 3   the sample rate; 3 also tuning and back end. Word 5 is 0xACABFEED.
+2      ALMA: polarization, quadrant, packet number; no sample rate
+4      merged threads: a mask with one bit for each channel (or group of
+       neighbouring ones), 0 where its samples are not valid; no sample rate
+0xAB   a Mark 5B header: the samples are coded as in Mark 5B (sign and
+       magnitude), frames are 10032 bytes
+====== ======================================================================
+
+Other versions are read as version 0 is.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.errors import ConfigurationError
 from kitestring.model.time import Epoch
+from kitestring.recordings._kernels import Bytes, scan_frames
 
 BITS = (1, 2, 4, 8, 16)
 HEADER_BYTES = 32
 LEGACY_HEADER_BYTES = 16
 SYNC = 0xACABFEED
-_RATE_EDVS = (1, 3, 4)
+_RATE_EDVS = (1, 3)
+_MASK_EDV = 4
 _MARK5B_EDV = 0xAB
+_MARK5B_FRAME = 10032
+_MASK_BITS = 64  # words 6 and 7
+# bits of word 4 that all frames of a recording share, by version
+_WORD_4 = {1: 0xFFFFFFFF, 2: 0xFFFFFFF0, 3: 0xFFFFFFFF, 4: 0xFFFF0000, _MARK5B_EDV: 0xFFFFFFFF}
 _LAST_REFERENCE = 63
 _MJD_ZERO = dt.date(1858, 11, 17).toordinal()
 
@@ -61,6 +80,8 @@ class VdifHeader:
         Extended data version; -1 for legacy headers.
     header_rate : float or None
         Samples per second where the extended data state it.
+    extended : tuple of int
+        Words 4 to 7 as they were read; not compared.
     """
 
     invalid: bool
@@ -77,6 +98,7 @@ class VdifHeader:
     station_id: int
     edv: int
     header_rate: float | None = None
+    extended: tuple[int, ...] = field(default=(0, 0, 0, 0), compare=False)
 
     @classmethod
     def parse(cls, data: bytes) -> VdifHeader:
@@ -104,6 +126,7 @@ class VdifHeader:
             station_id=words[3] & 0xFFFF,
             edv=edv,
             header_rate=rate,
+            extended=(0, 0, 0, 0) if legacy else words[4:],
         )
 
     def words(self) -> NDArray[np.uint32]:
@@ -115,11 +138,13 @@ class VdifHeader:
         words[2] = self.version << 29 | lg2 << 24 | self.frame_bytes // 8
         words[3] = self.complex << 31 | (self.bits - 1) << 26 | self.thread << 16 | self.station_id
         if not self.legacy:
-            words[4] = self.edv << 24
+            words[4:] = self.extended
+            words[4] = self.edv << 24 | (words[4] & 0xFFFFFF)
             if self.edv in _RATE_EDVS and self.header_rate is not None:
                 rate = self.header_rate / (1 if self.complex else 2)
                 mega = rate % 1e6 == 0
-                words[4] |= mega << 23 | int(rate / (1e6 if mega else 1e3))
+                number = mega << 23 | int(rate / (1e6 if mega else 1e3))
+                words[4] = self.edv << 24 | number
                 words[5] = SYNC
         return words
 
@@ -144,6 +169,21 @@ class VdifHeader:
         return 8 * self.payload_bytes // (self.bits * self.parts * self.channel_count)
 
     @property
+    def mask_bits(self) -> int:
+        """Bits of the validity mask of merged threads; 0 where there is none."""
+        return self.extended[0] >> 16 & 0xFF if self.edv == _MASK_EDV else 0
+
+    @property
+    def full_mask(self) -> int:
+        """Words 6 and 7 as one number where all channels are valid; 0 without a mask."""
+        return (1 << self.mask_bits) - 1
+
+    @property
+    def mark5b_coding(self) -> bool:
+        """Whether samples are sign and magnitude as in Mark 5B, not offset binary."""
+        return self.edv == _MARK5B_EDV
+
+    @property
     def station_code(self) -> str:
         """The station as text: two characters, or the number."""
         pair = bytes([self.station_id >> 8, self.station_id & 0xFF])
@@ -165,7 +205,14 @@ class VdifHeader:
         if self.version > 1:
             return f"VDIF version {self.version}"
         if self.edv == _MARK5B_EDV:
-            return "Mark 5B data inside VDIF (extended data version 0xAB)"
+            kind = (self.frame_bytes, self.complex, self.bits <= 2)
+            if kind != (_MARK5B_FRAME, False, True):
+                return (
+                    f"Mark 5B data (extended data version 0xAB) in frames of {self.frame_bytes} "
+                    f"bytes, {self.bits} bits (it has {_MARK5B_FRAME} bytes, 1 or 2 bits, real)"
+                )
+        if self.mask_bits > _MASK_BITS or (self.mask_bits and self.channel_count % self.mask_bits):
+            return f"a validity mask of {self.mask_bits} bits for {self.channel_count} channels"
         if self.frame_samples * self.bits * self.parts * self.channel_count != (
             8 * self.payload_bytes
         ):
@@ -175,17 +222,32 @@ class VdifHeader:
             )
         return ""
 
+    def epoch_at(self, second: int) -> Epoch:
+        """Return UTC at `second`, as frames' headers count it (see `scan`)."""
+        return second_epoch(self.ref_epoch, second)
+
+    def scan(self, data: Bytes, first: int, limit: int, runs: NDArray[np.void]) -> tuple[int, int]:
+        """Gather headers like this one from byte `first` on into `runs`, in place.
+
+        Returns the numbers of runs and of frames; see `_kernels.scan_frames`.
+        """
+        values, masks = self.constant_words()
+        full_mask = int(np.array(self.full_mask, dtype=np.uint64).view(np.int64))
+        found = scan_frames(data, first, self.frame_bytes, limit, values, masks, full_mask, runs)
+        return int(found[0]), int(found[1])
+
     def constant_words(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-        """Return the first five words and the masks of what all frames share.
+        """Return the first six words and the masks of what all frames share.
 
         Time, frame number, validity and thread are masked out.
         """
-        values = np.zeros(5, dtype=np.uint32)
-        own = self.words()[:5]
+        values = np.zeros(6, dtype=np.uint32)
+        own = self.words()[:6]
         values[: len(own)] = own
+        fourth = 0 if self.legacy else _WORD_4.get(self.edv, 0xFF000000)
+        fifth = 0xFFFFFFFF if self.edv in (*_RATE_EDVS, _MASK_EDV) and values[5] == SYNC else 0
         masks = np.array(
-            [0x40000000, 0xFF000000, 0xFFFFFFFF, 0xFC00FFFF, 0 if self.legacy else 0xFF000000],
-            dtype=np.uint32,
+            [0x40000000, 0xFF000000, 0xFFFFFFFF, 0xFC00FFFF, fourth, fifth], dtype=np.uint32
         )
         return values & masks, masks
 

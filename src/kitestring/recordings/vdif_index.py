@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from kitestring.errors import ConfigurationError, RecordingError, RecordingWarning
+from kitestring.errors import RecordingError
 from kitestring.model.time import Epoch
-from kitestring.recordings.formats import FrameCounts, Survey
-from kitestring.recordings.vdif_header import VdifHeader, frames_per_second, second_epoch
-from kitestring.recordings.vdif_place import (
-    Placed,
-    choose_threads,
-    infer_frames_per_second,
-    left_out,
-    place_frames,
-)
-from kitestring.recordings.vdif_scan import Bytes, FileScan, Runs, first_header, map_file, scan_file
+from kitestring.recordings.formats import Deviation, FrameCounts, Survey
+from kitestring.recordings.vdif_common import Common, FirstHeaders, check_different, first_headers
+from kitestring.recordings.vdif_header import VdifHeader, frames_per_second
+from kitestring.recordings.vdif_outline import Outline, deviations, looked_at, outline
+from kitestring.recordings.vdif_place import Placed, place_frames
+from kitestring.recordings.vdif_scan import Bytes, FileScan, Runs, map_file, scan_file
+from kitestring.recordings.vdif_spans import VdifSpans, added, cut_into_spans
+
+WHOLE = 1 << 30  # bytes of a recording up to which all headers are read on opening
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,20 @@ class VdifIndex:
     rate_origin : str
         As in `Survey`.
     runs : dict of int to ndarray
-        For each thread, runs of frames by slot (frames since the reference epoch).
+        For each thread, runs of frames by slot (frames since the reference epoch);
+        empty where there are `spans`.
     first_slot, stop_slot : int
         Slot of the first frame, and that after the last.
     counts : FrameCounts
-        Damage.
+        Damage; that of the places that were looked at where there are `spans`.
+    headers : int
+        Headers that were looked at.
+    spans : VdifSpans or None
+        What indexes a long recording while it is read.
+    sampled : bool
+        Whether only some headers were looked at.
+    deviations : tuple of (int, int)
+        Slot and number of slots of the largest deviations of time, if there are `spans`.
     """
 
     paths: tuple[Path, ...]
@@ -59,6 +66,10 @@ class VdifIndex:
     first_slot: int
     stop_slot: int
     counts: FrameCounts
+    headers: int
+    spans: VdifSpans | None = None
+    sampled: bool = False
+    deviations: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def build(
@@ -67,8 +78,15 @@ class VdifIndex:
         *,
         sample_rate: float | None = None,
         channel_count: int | None = None,
+        check_all: bool = False,
+        headers: Callable[[Sequence[Path], Sequence[Bytes]], FirstHeaders] = first_headers,
     ) -> VdifIndex:
-        """Read all headers of the files of one recording.
+        """Find the frames of one recording.
+
+        All headers are read where the files together have at most 1 GiB, or where
+        time does not ascend in a file. Else both ends and about a thousand
+        places between are looked at, and `spans` reads the others when they are
+        needed.
 
         Parameters
         ----------
@@ -76,10 +94,14 @@ class VdifIndex:
             Files of one station: threads apart, or one after another in time.
         sample_rate : float, optional
             Samples per second; else from the headers (extended data versions
-            1, 3, 4) or from the frame numbers where a second ends.
+            1 and 3) or from the frame numbers where a second ends.
         channel_count : int, optional
             How many channels there should be; else all threads that occur
             regularly are taken.
+        check_all : bool
+            Read all headers of a long recording too, and count all damage.
+        headers : callable
+            Finds the first header of each file; other formats of frames have their own.
 
         Raises
         ------
@@ -88,59 +110,117 @@ class VdifIndex:
             the sample rate or the number of channels.
         """
         files = tuple(Path(p) for p in paths)
-        _check_different(files)
+        check_different(files)
         data = [map_file(p) for p in files]
-        scans = _scan_all(files, data)
-        header = scans[0].header
+        begins, header = headers(files, data)
+        common = Common(files, data, header, begins, sample_rate, channel_count)
+        if sum(map(len, data)) > WHOLE:
+            outlines = [
+                outline(d, header, b, i) for i, (d, b) in enumerate(zip(data, begins, strict=True))
+            ]
+            found = cls._long(common, outlines, check_all)
+            if found is not None:
+                return found
+        return cls._whole(common)
+
+    @classmethod
+    def _whole(cls, common: Common) -> VdifIndex:
+        """Read all headers."""
+        files, data, header = common.files, common.data, common.header
+        scans = _scan_all(files, data, header)
         runs = np.concatenate([s.runs for s in scans])
-        wanted = None
-        if channel_count is not None:
-            wanted = max(channel_count // header.channel_count, 1)
-        threads = choose_threads(runs, wanted)
-        found = len(threads) + left_out(runs, threads)
-        if channel_count is not None and found * header.channel_count != channel_count:
-            raise RecordingError(
-                f"{channel_count} channels are expected, the file has {found} threads "
-                f"of {header.channel_count} channels.",
-                place=str(files[0]),
-                next_step="Name as many channels as were recorded (see `kitestring describe`).",
-            )
+        threads = common.choose_threads(runs)
         odd = int(runs["frames"][~np.isin(runs["thread"], threads)].sum())
-        rate, origin = _sample_rate(sample_rate, header, runs, files[0])
+        headers = int(runs["frames"].sum()) + sum(s.damaged for s in scans)
+        sizes = tuple(map(len, data))
+        rate, origin, per_second = common.rate(runs)
         if rate is None:
             counts = _counts(scans, odd, None, threads, 0)
-            frames = int(runs["frames"].sum()) - odd
-            counts = FrameCounts(**(vars(counts) | {"frames": frames}))
-            return cls(
-                files, tuple(map(len, data)), header, threads, None, "", {}, 0, 0, counts
-            )  # fmt: skip
-        try:
-            per_second = frames_per_second(header, rate)
-        except ConfigurationError as error:
-            raise RecordingError(
-                error.message, place=str(files[0]), next_step="Give the right sample rate."
-            ) from None
+            counts = replace(counts, frames=int(runs["frames"].sum()) - odd)
+            return cls(files, sizes, header, threads, None, "", {}, 0, 0, counts, headers)
         placed = place_frames(runs, threads, per_second, header, data)
-        _check_rate(placed, runs, per_second, rate, files[0])
+        common.check_rate(placed, runs, per_second, rate)
         first = min(int(r["slot"][0]) for r in placed.runs.values() if len(r))
         stop = max(int(r["slot"][-1] + r["frames"][-1]) for r in placed.runs.values() if len(r))
         counts = _counts(scans, odd, placed, threads, stop - first)
         return cls(
-            files, tuple(map(len, data)), header, threads, rate, origin, placed.runs, first, stop,
-            counts,
+            files, sizes, header, threads, rate, origin, placed.runs, first, stop, counts, headers
+        )
+
+    @classmethod
+    def _long(cls, common: Common, outlines: list[Outline], check_all: bool) -> VdifIndex | None:
+        """Look at both ends and at places between; None where that does not tell enough."""
+        files, data, header = common.files, common.data, common.header
+        if any(len(one.looks) < 2 for one in outlines):
+            return None
+        ends, runs = looked_at(data, header, outlines)
+        threads = common.choose_threads(runs)
+        rate, origin, per_second = common.rate(runs)
+        sizes = tuple(map(len, data))
+        headers = int(runs["frames"].sum())
+        absent = FrameCounts(damaged=sum(one.absent for one in outlines))
+        total = sum(
+            (size - begin) // header.frame_bytes
+            for size, begin in zip(sizes, common.begins, strict=True)
+        )
+        if rate is None:
+            counts = replace(absent, frames=total)
+            return cls(
+                files, sizes, header, threads, None, "", {}, 0, 0, counts, headers, sampled=True
+            )  # fmt: skip
+        common.check_rate(
+            place_frames(ends, threads, per_second, header, data), runs, per_second, rate
+        )
+        parts = cut_into_spans(data, header, outlines, per_second, len(threads))
+        if parts is None:
+            return None
+        spans = VdifSpans(files, header, threads, per_second, parts, sizes)
+        spans.attach(data)
+        first, stop = spans.ends()
+        sampled: list[tuple[int, int]] = []
+        if check_all:
+            counts = spans.check_all()
+            headers = counts.frames + counts.damaged + counts.wrong_time + counts.duplicated
+            slots = (stop - first) * len(threads)
+            counts = replace(counts, missing=max(slots - counts.frames, 0))
+        else:
+            counts = added([spans.counts(), absent])
+            missing = (stop - first) * len(threads) - total
+            counts = replace(counts, frames=total, missing=max(missing, 0))
+            for i, one in enumerate(outlines):
+                mine = np.unique(np.concatenate([look["thread"] for look in one.looks]))
+                here = max(len(np.intersect1d(mine, threads)), 1)
+                sampled += deviations(data[i], header, one, per_second, here, i)
+            sampled.sort(key=lambda found: -abs(found[1]))
+            jumps = sum(abs(slots) > per_second / 2 for _, slots in sampled)
+            counts = replace(counts, time_jumps=counts.time_jumps + jumps)
+        return cls(
+            files, sizes, header, threads, rate, origin, {}, first, stop, counts, headers, spans,
+            not check_all, tuple(sampled),
         )  # fmt: skip
+
+    def thread_runs(self, thread: int, first: int, slots: int) -> Runs:
+        """Return runs of a thread, ascending, with all its frames of `slots` slots from `first`."""
+        if self.spans is not None:
+            return self.spans.runs(thread, first, slots)
+        return self.runs[thread]
 
     @property
     def channel_count(self) -> int:
         """Channels of the recording."""
         return len(self.threads) * self.header.channel_count
 
+    @property
+    def rate(self) -> float:
+        """Samples per second, of a recording that has been placed in time."""
+        assert self.sample_rate is not None
+        return self.sample_rate
+
     def slot_epoch(self, slot: int) -> Epoch:
         """Return the clock reading at the start of a slot, UTC."""
-        assert self.sample_rate is not None
-        per_second = frames_per_second(self.header, self.sample_rate)
+        per_second = frames_per_second(self.header, self.rate)
         second, number = divmod(slot, per_second)
-        return second_epoch(self.header.ref_epoch, second).shifted(number / per_second)
+        return self.header.epoch_at(second).shifted(number / per_second)
 
     def survey(self) -> Survey:
         """Return what the headers tell, for `describe`."""
@@ -164,34 +244,18 @@ class VdifIndex:
             f"frames of {header.frame_bytes} bytes, {edv}",
             counts=self.counts,
             missing=tuple(missing),
+            headers=self.headers,
+            sampled=self.sampled,
+            deviations=tuple(
+                Deviation(self.slot_epoch(slot), float(slots * header.frame_samples / self.rate))
+                for slot, slots in self.deviations
+            ),
         )
 
 
-def _check_different(files: tuple[Path, ...]) -> None:
-    if not files:
-        raise RecordingError("no file was given.", next_step="Name at least one.")
-    seen: set[Path] = set()
-    for path in files:
-        if path.resolve() in seen:
-            raise RecordingError(
-                "the file is given twice.", place=str(path), next_step="Leave one out."
-            )
-        seen.add(path.resolve())
-
-
-def _scan_all(files: tuple[Path, ...], data: list[Bytes]) -> list[FileScan]:
+def _scan_all(files: tuple[Path, ...], data: list[Bytes], header: VdifHeader) -> list[FileScan]:
     scans: list[FileScan] = []
     for i, (path, mapped) in enumerate(zip(files, data, strict=True)):
-        begin, header = first_header(mapped, path)
-        if scans:
-            mine, first = header.constant_words()[0], scans[0].header.constant_words()[0]
-            if not np.array_equal(mine, first):
-                raise RecordingError(
-                    f"byte {begin}: the frames are not of the same kind as those of {files[0]} "
-                    f"({_kind(header)}; there {_kind(scans[0].header)}).",
-                    place=str(path),
-                    next_step="Open files of different recordings one by one.",
-                )
         scans.append(scan_file(mapped, header, i))
         if not len(scans[-1].runs):
             raise RecordingError(
@@ -200,61 +264,6 @@ def _scan_all(files: tuple[Path, ...], data: list[Bytes]) -> list[FileScan]:
                 next_step="The file is damaged or cut off: copy it again.",
             )
     return scans
-
-
-def _kind(header: VdifHeader) -> str:
-    return (
-        f"station {header.station_code}, {header.channel_count} "
-        f"{'complex' if header.complex else 'real'} channels of {header.bits} bits, "
-        f"{header.frame_bytes} bytes a frame, reference epoch {header.ref_epoch}"
-    )
-
-
-def _sample_rate(
-    given: float | None, header: VdifHeader, runs: Runs, path: Path
-) -> tuple[float | None, str]:
-    stated = header.header_rate
-    if given is not None:
-        if stated is not None and abs(stated - given) > 1e-9 * given:
-            warnings.warn(
-                f"{path}: the headers state {stated:.12g} samples a second; {given:.12g} "
-                "was given and is used.",
-                RecordingWarning,
-                stacklevel=2,
-            )
-        return given, "given"
-    if stated is not None:
-        return stated, "header"
-    per_second, _ = infer_frames_per_second(runs)
-    if per_second:
-        return float(per_second * header.frame_samples), "inferred from frame numbers"
-    return None, ""
-
-
-def _check_rate(placed: Placed, runs: Runs, per_second: int, rate: float, path: Path) -> None:
-    highest = int((runs["number"] + runs["frames"]).max())
-    inferred, seconds = infer_frames_per_second(runs)
-    too_low = placed.out_of_range * 10 > placed.used or (inferred > per_second and seconds > 1)
-    # in one or two seconds the last frames may have been lost
-    too_high = highest <= inferred < per_second and seconds > 2
-    if too_low or too_high:
-        found = f"frames are numbered up to {highest - 1}"
-        if inferred:
-            found += f" and seconds end after {inferred}"
-        raise RecordingError(
-            f"{rate:.12g} samples a second would make {per_second} frames a second, but {found}.",
-            place=str(path),
-            next_step="Give the right sample rate."
-            + (
-                f" (From the frame numbers: {inferred * rate / per_second:.12g}.)"
-                if inferred
-                else ""
-            ),
-        )
-    if not placed.used:
-        raise RecordingError(
-            "no frame could be placed in time.", place=str(path), next_step="Check the sample rate."
-        )
 
 
 def _counts(
@@ -269,6 +278,7 @@ def _counts(
         frames=placed.used,
         missing=slots * len(threads) - placed.used,
         invalid=placed.invalid,
+        partly_invalid=placed.partly_invalid,
         damaged=damaged + placed.out_of_range,
         wrong_time=placed.wrong_time,
         duplicated=placed.duplicated,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kitestring.recordings._kernels import RUN, merge_runs
 from kitestring.recordings.vdif_header import VdifHeader
-from kitestring.recordings.vdif_scan import Bytes, Runs
+from kitestring.recordings.vdif_scan import Bytes, Part, Runs
 
 Slots = NDArray[np.int64]
 
@@ -86,13 +86,16 @@ class Placed:
     ----------
     runs : dict of int to ndarray
         For each thread its runs in ascending slot, without overlap.
-    used, invalid, out_of_range, wrong_time, duplicated, conflicting, out_of_order, time_jumps : int
-        Numbers of frames (of jumps for the last).
+    used, invalid, partly_invalid, out_of_range, wrong_time, duplicated, conflicting : int
+        Numbers of frames.
+    out_of_order, time_jumps : int
+        Number of frames, and of jumps.
     """
 
     runs: dict[int, Runs]
     used: int
     invalid: int
+    partly_invalid: int
     out_of_range: int
     wrong_time: int
     duplicated: int
@@ -102,12 +105,21 @@ class Placed:
 
 
 def place_frames(
-    runs: Runs, threads: Sequence[int], per_second: int, header: VdifHeader, files: Sequence[Bytes]
+    runs: Runs,
+    threads: Sequence[int],
+    per_second: int,
+    header: VdifHeader,
+    files: Sequence[Bytes],
+    part: Part | None = None,
 ) -> Placed:
-    """Give frames their slots (frames since the reference epoch) and settle contradictions."""
+    """Give frames their slots (frames since the reference epoch) and settle contradictions.
+
+    With `part`, a part of one file, only frames that begin in it are counted and returned;
+    those around it help to decide.
+    """
     runs = runs.copy()
     over = np.clip(runs["number"] + runs["frames"] - per_second, 0, runs["frames"])
-    out_of_range = int(over.sum())
+    out_of_range = int(over[_inside(runs, part)].sum())
     runs["frames"] -= over
     runs = runs[runs["frames"] > 0]
     runs["slot"] = runs["second"] * per_second + runs["number"]
@@ -121,24 +133,52 @@ def place_frames(
             some = mine[mine["file"] == file]
             some = merged(some[np.argsort(some["offset"], kind="stable")])
             stray, jumped = _strays(some, window)
-            wrong += int(some["frames"][stray].sum())
-            jumps += jumped
+            inside = _inside(some, part)
+            wrong += int(some["frames"][stray & inside].sum())
+            jumps += int(np.count_nonzero(jumped & inside))
+            disordered += _disordered(some[~stray], inside[~stray])
             some = some[~stray]
-            disordered += _disordered(some)
             kept.append(some)
         together = np.concatenate(kept) if kept else np.zeros(0, dtype=RUN)
         together = together[np.lexsort((together["file"], together["offset"], together["slot"]))]
-        together, copies, conflicts = _without_overlap(together, header, files)
+        together, copies, conflicts = without_overlap(together, header, files, part)
         duplicated += copies
         conflicting += conflicts
-        placed[thread] = merged(together)
+        placed[thread] = cropped(merged(together), part)
     everything = np.concatenate(list(placed.values())) if placed else np.zeros(0, dtype=RUN)
     frames = everything["frames"]
-    invalid = int(frames[everything["invalid"] > 0].sum())
+    invalid, partly = (int(frames[everything["invalid"] == mark].sum()) for mark in (1, 2))
     return Placed(
-        placed, int(frames.sum()), invalid, out_of_range, wrong, duplicated, conflicting,
+        placed, int(frames.sum()), invalid, partly, out_of_range, wrong, duplicated, conflicting,
         disordered, jumps,
     )  # fmt: skip
+
+
+def _inside(runs: Runs, part: Part | None) -> NDArray[np.bool_]:
+    """Which runs begin in a part of the file."""
+    if part is None:
+        return np.ones(len(runs), dtype=np.bool_)
+    return (runs["offset"] >= part.begin) & (runs["offset"] < part.end)
+
+
+def cropped(runs: Runs, part: Part | None) -> Runs:
+    """Return the frames of runs that begin in a part of the file."""
+    if part is None:
+        return runs
+    runs = runs.copy()
+    stride = np.maximum(runs["stride"], 1)
+    first = np.clip(-((runs["offset"] - part.begin) // stride), 0, runs["frames"])
+    stop = np.clip(-((runs["offset"] - part.end) // stride), 0, runs["frames"])
+    return shortened(runs, first, stop)
+
+
+def shortened(runs: Runs, first: Slots, stop: Slots) -> Runs:
+    """Return of each run the frames `first` to `stop` (not included)."""
+    runs = runs.copy()
+    runs["slot"] += first
+    runs["offset"] += first * runs["stride"]
+    runs["frames"] = np.maximum(stop - first, 0)
+    return runs[runs["frames"] > 0]
 
 
 def merged(runs: Runs) -> Runs:
@@ -147,22 +187,22 @@ def merged(runs: Runs) -> Runs:
     return out[: int(merge_runs(runs, out))].copy()
 
 
-def _strays(runs: Runs, window: int) -> tuple[NDArray[np.bool_], int]:
-    """Tell runs of one thread and file whose time cannot be right; count jumps that are kept.
+def _strays(runs: Runs, window: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell runs of one thread and file whose time cannot be right, and jumps that are kept.
 
     Short runs that stand far (more than `window` slots) from frames before and
     after them that agree with each other, and those that left a hole of just
     their size in an otherwise unbroken sequence.
     """
     stray = np.zeros(len(runs), dtype=np.bool_)
+    jumps = stray.copy()
     if len(runs) < 2:
-        return stray, 0
+        return stray, jumps
     begin = runs["slot"].astype(np.int64)
     frames = runs["frames"].astype(np.int64)
     end = begin + frames
     far = np.abs(begin[1:] - end[:-1]) > window
     short = frames <= _SHORT
-    jumps = 0
     good = -1  # the last run that is believed
     for i in np.unique(np.concatenate([[0], np.flatnonzero(far), np.flatnonzero(far) + 1])):
         # runs before i that were not near a jump are believed
@@ -180,7 +220,7 @@ def _strays(runs: Runs, window: int) -> tuple[NDArray[np.bool_], int]:
         if short[i] and (back or at_end):
             stray[i] = True
         else:
-            jumps += 1
+            jumps[i] = True
     hole = np.zeros(len(runs), dtype=np.bool_)
     if len(runs) > 2:
         gap = begin[2:] - end[:-2]
@@ -212,17 +252,20 @@ def _last_believed(stray: NDArray[np.bool_], before: int) -> int:
     return -1
 
 
-def _disordered(runs: Runs) -> int:
+def _disordered(runs: Runs, inside: NDArray[np.bool_]) -> int:
     """Count frames that follow a later one in the file."""
     end = runs["slot"] + runs["frames"]
     latest = np.maximum.accumulate(end)[:-1] if len(runs) > 1 else end[:0]
-    return int(np.clip(latest - runs["slot"][1:], 0, runs["frames"][1:]).sum())
+    return int(np.clip(latest - runs["slot"][1:], 0, runs["frames"][1:])[inside[1:]].sum())
 
 
-def _without_overlap(
-    runs: Runs, header: VdifHeader, files: Sequence[Bytes]
+def without_overlap(
+    runs: Runs, header: VdifHeader, files: Sequence[Bytes], part: Part | None = None
 ) -> tuple[Runs, int, int]:
-    """Keep one frame a slot; return the runs, and the numbers of copies and conflicts."""
+    """Keep one frame a slot; return the runs, and the numbers of copies and conflicts.
+
+    With `part`, such slots are counted where the first of their frames lies in it.
+    """
     if len(runs) < 2:
         return runs, 0, 0
     latest = np.maximum.accumulate(runs["slot"] + runs["frames"])
@@ -244,14 +287,15 @@ def _without_overlap(
     copies = conflicts = 0
     for begin, n in zip(first[count > 1], count[count > 1], strict=True):
         same = np.arange(begin, begin + n)
+        counted = int(_inside(single[same], part)[np.argmin(single["offset"][same])])
         best = _best(single[same], length[same], header, files)
         keep[same] = False
         if best is None:
-            conflicts += n
+            conflicts += counted * int(n)
             continue
         keep[same[best[0]]] = True
-        copies += best[1]
-        conflicts += n - 1 - best[1]
+        copies += counted * best[1]
+        conflicts += counted * (int(n) - 1 - best[1])
     everything = np.concatenate([runs[~crowded], single[keep]])
     return everything[np.argsort(everything["slot"], kind="stable")], copies, conflicts
 
@@ -264,7 +308,7 @@ def _best(
     Equal samples are copies. Otherwise a frame out of a long unbroken run is
     believed against one out of a short run.
     """
-    usable = np.flatnonzero(frames["invalid"] == 0)
+    usable = np.flatnonzero(frames["invalid"] != 1)
     if not len(usable):
         return 0, len(frames) - 1
 

@@ -1,12 +1,15 @@
 """Finding the frames of a VDIF file from their headers.
 
 Frames are gathered into runs (`_kernels.RUN`), so that the index of a regular
-recording stays small whatever its length.
+recording stays small whatever its length. What was looked at is released from
+memory again, so that this does not grow either.
 """
 
 from __future__ import annotations
 
+import errno
 import mmap
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +22,6 @@ from kitestring.recordings._kernels import (
     find_first_frame,
     find_frame,
     matches,
-    scan_frames,
 )
 from kitestring.recordings.vdif_header import VdifHeader
 
@@ -28,7 +30,29 @@ Runs = NDArray[np.void]
 
 SEARCHED = 64 << 20  # bytes of a file in which its first frame is looked for
 _CHUNK = 1 << 16  # frames
+_CHUNK_BYTES = 64 << 20  # after so many what was read is released
+_WINDOW = 1 << 20  # bytes in which a header is searched for before holes are looked for again
+_HELD = 64 << 20  # bytes of a file below which it stays in memory once it was read
 _TELLING = 12  # bytes of a header that hold its kind; fewer could be anything
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a file: damage is counted from `begin` to `end`, seen from `low` to `high`."""
+
+    begin: int
+    end: int
+    low: int
+    high: int
+
+    def frames(self, first: int, stop: int, length: int) -> int:
+        """Return how many frames that lie `length` apart from `first` on begin inside."""
+        before = max(0, -(-(min(self.begin, stop) - first) // length))
+        return max(0, -(-(min(self.end, stop) - first) // length) - before)
+
+    def bytes(self, first: int, stop: int) -> int:
+        """Return how many bytes of a stretch lie inside."""
+        return max(0, min(self.end, stop) - max(self.begin, first))
 
 
 @dataclass(frozen=True)
@@ -42,6 +66,12 @@ class FileScan:
     truncated_bytes: int
 
 
+class _Mapping(mmap.mmap):
+    """A mapped file that knows its path."""
+
+    path: Path
+
+
 def map_file(path: Path) -> Bytes:
     """Map a file into memory, read-only.
 
@@ -52,7 +82,9 @@ def map_file(path: Path) -> Bytes:
     """
     try:
         with path.open("rb") as file:
-            return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+            mapping = _Mapping(file.fileno(), 0, access=mmap.ACCESS_READ)
+            mapping.path = path
+            return np.frombuffer(mapping, np.uint8)
     except ValueError:
         raise RecordingError(
             "the file is empty.", place=str(path), next_step="Copy it again, or leave it out."
@@ -111,44 +143,104 @@ def first_header(data: Bytes, path: Path) -> tuple[int, VdifHeader]:
     )
 
 
-def scan_file(data: Bytes, header: VdifHeader, file: int) -> FileScan:
-    """Find all frames of a file that agree with `header`.
+def owner(data: Bytes) -> _Mapping | None:
+    """Return the mapping that an array of `map_file` looks at."""
+    base = data.base.obj if isinstance(data.base, memoryview) else data.base
+    return base if isinstance(base, _Mapping) else None
+
+
+def next_written(data: Bytes, at: int) -> int:
+    """Return the first byte from `at` on of a mapped file that was ever written.
+
+    A file may have holes, of which neither disk nor memory need be read.
+    """
+    mapping = owner(data)
+    if mapping is None or not hasattr(os, "SEEK_DATA") or at >= len(data):
+        return at
+    try:
+        with mapping.path.open("rb") as file:
+            return os.lseek(file.fileno(), at, os.SEEK_DATA)
+    except OSError as error:
+        return len(data) if error.errno == errno.ENXIO else at  # nothing but a hole follows
+
+
+def release(data: Bytes, begin: int, end: int) -> None:
+    """Let go of the memory that bytes of a large mapped file take; they are read again on use."""
+    mapping = owner(data)
+    if mapping is None or len(data) <= _HELD or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    begin -= begin % mmap.PAGESIZE
+    if min(end, len(data)) > begin:
+        mapping.madvise(mmap.MADV_DONTNEED, begin, min(end, len(data)) - begin)
+
+
+def check_length(data: Bytes, path: Path) -> None:
+    """Raise `RecordingError` where a mapped file became shorter: touching it would be fatal."""
+    mapping = owner(data)
+    if mapping is not None and mapping.size() < len(data):
+        raise RecordingError(
+            f"byte {mapping.size()}: the file ends here now; it had {len(data)} bytes "
+            "when it was opened.",
+            place=str(path),
+            next_step="Let nothing write to it, and open the recording again.",
+        )
+
+
+def scan_file(data: Bytes, header: VdifHeader, file: int, part: Part | None = None) -> FileScan:
+    """Find all frames of a file, or of a part of it, that agree with `header`.
 
     Where the expected header is not found, the next one is searched for; the
     frame before such a place is not used unless whole frames are missing,
     since bytes may have been lost from it.
     """
-    values, masks = header.constant_words()
     length = header.frame_bytes
+    own = part or Part(0, len(data), 0, len(data))
+    whole, data = data, data[: own.high]
+    chunk = max(min(_CHUNK, _CHUNK_BYTES // length), 1)
     found: list[Runs] = []
-    buffer = np.zeros(_CHUNK, dtype=RUN)
-    at, damaged, skipped = 0, 0, 0
+    buffer = np.zeros(chunk, dtype=RUN)
+    at, damaged, skipped = own.low, 0, 0
     last = -1  # where the frame before `at` begins
     while len(data) - at >= length:
-        limit = min(_CHUNK, (len(data) - at) // length)
-        count, frames = scan_frames(data, at, length, limit, values, masks, buffer)
+        limit = min(chunk, (len(data) - at) // length)
+        count, frames = header.scan(data, at, limit, buffer)
         runs = buffer[:count].copy()
         runs["file"] = file
         found.append(runs)
+        release(whole, at, at + frames * length)
         at += frames * length
         last = at - length if frames else last
         rest = len(data) - at
         if frames == limit and (rest >= length or rest == 0 or _begins(data, at, header)):
             continue
         after = last + header.header_bytes if last >= 0 else at + 1
-        next_frame = int(find_frame(data, after, at, length, values, masks))
+        next_frame = _next_frame(whole, data, after, at, header)
         resumes = next_frame if next_frame >= 0 else len(data)
         if resumes > at and (resumes - at) % length == 0:  # whole frames with damaged headers
-            damaged += (resumes - at) // length
+            damaged += own.frames(at, resumes, length)
         else:
-            damaged += _drop_last(found, last)
-            skipped += max(resumes - at, 0)
+            damaged += _drop_last(found, last) * own.frames(last, last + 1, length)
+            skipped += own.bytes(at, resumes)
         if next_frame < 0:
             at = len(data)
             break
         at, last = next_frame, -1
     runs = np.concatenate(found) if found else np.zeros(0, dtype=RUN)
-    return FileScan(header, runs[runs["frames"] > 0], damaged, skipped, len(data) - at)
+    cut = own.bytes(at, len(data)) if own.high == len(whole) else 0
+    return FileScan(header, runs[runs["frames"] > 0], damaged, skipped, cut)
+
+
+def _next_frame(whole: Bytes, data: Bytes, after: int, grid: int, header: VdifHeader) -> int:
+    """Return the first byte from `after` on where a frame begins, or -1."""
+    values, masks = header.constant_words()
+    while (after := next_written(whole, after)) < len(data):
+        stop = after + _WINDOW
+        found = int(find_frame(data, after, stop, grid, header.frame_bytes, values, masks))
+        release(whole, after, stop)
+        if found >= 0:
+            return found
+        after = stop
+    return -1
 
 
 def _begins(data: Bytes, at: int, header: VdifHeader) -> bool:

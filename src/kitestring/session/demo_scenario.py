@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import j0, j1
 
 from kitestring.dynamics.propagate import PropagatedTrajectory, propagate
 from kitestring.dynamics.types import ForceModel, OrbitState
@@ -25,14 +27,11 @@ from kitestring.model.time import Epoch
 from kitestring.recordings.types import Channel
 from kitestring.session.file import FILE_NAME
 from kitestring.session.run import Progress, no_progress
-from kitestring.simulate.observation import (
-    Observation,
-    TrueScan,
-    TrueSpacecraft,
-    TrueStation,
-    simulate_observation,
-)
+from kitestring.simulate.clocks import TrueClock
+from kitestring.simulate.observation import Observation
+from kitestring.simulate.record import simulate_observation
 from kitestring.simulate.signals import DOR_OFFSETS
+from kitestring.simulate.truths import TrueScan, TrueSpacecraft, TrueStation
 from kitestring.simulate.types import QuasarSignal
 
 Floats = NDArray[np.float64]
@@ -73,7 +72,7 @@ class DemoSize:
     sefd : mapping of str to float
         Stations and their system equivalent flux densities, Jy.
     carrier_cn0, dor_cn0 : float
-        Tones' power over noise density, dBHz.
+        Power over noise density of the carrier and of each DOR tone, dBHz.
     """
 
     scan: float
@@ -181,15 +180,32 @@ def observation(truth: Truth, size: DemoSize, earth: EarthModel) -> Observation:
         TrueStation(
             get_station(name),
             sefd,
-            float(truth.clock_offset[k]),
-            float(truth.clock_rate[k]),
+            TrueClock(START, float(truth.clock_offset[k]), float(truth.clock_rate[k])),
             float(truth.zenith[k]),
-            tuple(truth.oscillators[k].tolist()),
+            oscillator_phases=tuple(truth.oscillators[k].tolist()),
         )
         for k, (name, sefd) in enumerate(size.sefd)
     )
-    craft = TrueSpacecraft(truth.orbit, CARRIER, truth.transmitter, size.carrier_cn0, size.dor_cn0)
-    return Observation(stations, channels(earth), 2, tuple(scans), craft, START)
+    total, index = modulation(size)
+    craft = TrueSpacecraft(
+        truth.orbit,
+        CARRIER,
+        total,
+        truth.transmitter,
+        tones=tuple((offset, index) for offset in DOR_OFFSETS if offset > 0.0),
+    )
+    return Observation(stations, channels(earth), 2, tuple(scans), craft, earth=earth)
+
+
+def modulation(size: DemoSize) -> tuple[float, float]:
+    """Return power over noise density of the whole signal, dBHz, and both DOR tones' index, rad.
+
+    The carrier's amplitude is J_0(m)^2 of the signal's, that of each tone
+    J_0(m) J_1(m), so that J_1(m) / J_0(m) is the ratio of the two.
+    """
+    ratio = 10.0 ** ((size.dor_cn0 - size.carrier_cn0) / 20.0)
+    index = float(brentq(lambda m: j1(m) - ratio * j0(m), 0.0, 1.5))
+    return size.carrier_cn0 - 40.0 * float(np.log10(j0(index))), index
 
 
 def write_session_file(directory: Path, size: DemoSize, earth: EarthModel) -> None:
@@ -280,7 +296,6 @@ def simulate_demo(
         observation(truth, size, earth),
         directory / "recordings",
         seed,
-        earth=earth,
         threads=threads,
         progress=progress,
     )

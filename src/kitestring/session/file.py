@@ -104,6 +104,9 @@ class RecordingSection(_Section):
     scan: str
     files: list[str] = Field(min_length=1)
     setup: str = "default"
+    sidecar: str | None = None
+    """A TOML file that states what the files' headers do not (see
+    `kitestring.recordings.sidecar`); without it, one that lies beside the first of them."""
 
 
 class ScanSection(_Section):

@@ -11,6 +11,7 @@ from pathlib import Path
 from kitestring import __version__
 from kitestring.model.earth_orientation import EarthOrientationTable
 from kitestring.model.time import Epoch
+from kitestring.recordings.open import belonging
 from kitestring.session.file import FILE_NAME, OWN_ROTATION, LanderSection
 from kitestring.session.ledger import file_stamp
 from kitestring.session.media import media_files
@@ -52,7 +53,8 @@ def made_by(setting: Setting) -> dict[str, str]:
     for path in input_files(context, [section.file for section in session.tracking]):
         found[f"tracking file {_name(setting, path)}"] = f"SHA-256 {_sha256(path)}"
     for recording in session.recording:
-        for path in input_files(context, recording.files):
+        named = [recording.sidecar] if recording.sidecar else []
+        for path in belonging(input_files(context, [*recording.files, *named])):
             _, size, changed = file_stamp(path)
             when = dt.datetime.fromtimestamp(changed // 10**9, dt.UTC).isoformat()[:19]
             found[f"recording {_name(setting, path)}"] = f"{size} bytes, changed {when} UTC"

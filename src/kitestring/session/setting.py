@@ -179,6 +179,10 @@ class Setting:
         """Return the files of a recording."""
         return input_files(self.context, section.files)
 
+    def sidecar(self, section: RecordingSection) -> Path | None:
+        """Return the sidecar that a recording names, or None."""
+        return self.context.path(section.sidecar) if section.sidecar else None
+
     def recording(self, section: RecordingSection) -> Recording:
         """Open a recording, and see that it is of its scan's time.
 
@@ -192,7 +196,11 @@ class Setting:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RecordingWarning)  # the stage "describe" tells them
             found = open_recording(
-                files, station=self.station_name(section.station), channels=channels
+                files,
+                station=self.station_name(section.station),
+                channels=channels,
+                sidecar=self.sidecar(section),
+                reference=self.scan_of(section).span[0],
             )
         if found.stop is not None:
             self.check_time(section, found.start, found.stop)

@@ -26,6 +26,7 @@ from kitestring.model.constants import C
 from kitestring.model.sight import Sight
 from kitestring.model.time import Epoch
 from kitestring.recordings.describe import Description, describe
+from kitestring.recordings.open import belonging
 from kitestring.session.archive import load, save
 from kitestring.session.file import (
     RecordingSection,
@@ -34,7 +35,15 @@ from kitestring.session.file import (
     SpacecraftSection,
 )
 from kitestring.session.ledger import file_stamp
-from kitestring.session.run import Context, Outcome, Stage, earth_inputs, file_stamps, media_inputs
+from kitestring.session.run import (
+    Context,
+    Outcome,
+    Stage,
+    earth_inputs,
+    file_stamps,
+    input_files,
+    media_inputs,
+)
 from kitestring.session.setting import LATENESS, Setting
 from kitestring.tones.extract import extract_tones
 from kitestring.tones.phasecal import phase_cal
@@ -62,7 +71,9 @@ def _recordings(context: Context) -> list[object]:
     session = context.session
     stamps: list[object] = []
     for section in session.recording:
-        stamps += [section, *file_stamps(context, section.files)]
+        named = [section.sidecar] if section.sidecar else []
+        files = belonging(input_files(context, [*section.files, *named]))
+        stamps += [section, *map(file_stamp, files)]
     return [session.setup, session.scan, *stamps]
 
 
@@ -107,7 +118,14 @@ def _describe(context: Context) -> Outcome:
     for k, section in enumerate(sections):
         context.progress("describe", k / len(sections))
         rate = context.session.setup[section.setup][0].sample_rate
-        one = describe(setting.files(section), read=True, sample_rate=rate)
+        one = describe(
+            setting.files(section),
+            read=True,
+            sample_rate=rate,
+            channels=[c.channel() for c in context.session.setup[section.setup]],
+            sidecar=setting.sidecar(section),
+            reference=setting.scan_of(section).span[0],
+        )
         found.append(one)
         if one.survey.start is not None and one.survey.stop is not None:
             setting.check_time(section, one.survey.start, one.survey.stop)

@@ -1,120 +1,50 @@
 """A whole observation: several scans of quasars and a spacecraft at several stations.
 
 Everything that the processing does not know is put in here: where the
-spacecraft truly is, what the clocks and the air truly do, the phases of the
-local oscillators, and the frequency that is truly transmitted.
+spacecraft truly is, what the clocks, the air and the plasma truly do, what
+receivers add, and the frequency that is truly transmitted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kitestring.errors import ConfigurationError
 from kitestring.model.earth import EarthModel
-from kitestring.model.light_time import down_leg
-from kitestring.model.polynomials import DelayModel, PiecewisePolynomial
+from kitestring.model.ionosphere import Ionosphere
+from kitestring.model.light_time import down_leg, up_leg
+from kitestring.model.polynomials import PiecewisePolynomial, StationDelay
+from kitestring.model.sight import Effect
 from kitestring.model.stations import Station
-from kitestring.model.steering import fit_polynomial, make_delay_model, node_offsets
+from kitestring.model.steering import fit_polynomial, node_offsets, station_delays
 from kitestring.model.time import Epoch
 from kitestring.model.trajectory import Trajectory
 from kitestring.model.troposphere import Troposphere
 from kitestring.recordings.types import Channel
-from kitestring.simulate.signals import DOR_OFFSETS, spacecraft_signal
-from kitestring.simulate.types import (
-    QuasarSignal,
-    ScanTruth,
-    SimulatedStation,
-    SpacecraftSignal,
+from kitestring.simulate.signals import modulated_signal
+from kitestring.simulate.truths import (
+    ConstantTec,
+    ExtraZenith,
+    RecordingFault,
+    TrueScan,
+    TrueSpacecraft,
+    TrueStation,
 )
-from kitestring.simulate.voltages import simulate_scan
+from kitestring.simulate.types import QuasarSignal, SimulatedStation, SpacecraftSignal
 
 Floats = NDArray[np.float64]
 
-_LIGHT_TIME_INTERVAL = 20.0  # s, as the delay polynomials
+_INTERVAL = 20.0  # s, of all polynomials; a burn that arrives lies at the edge of a piece
+_MARGIN = 2.0  # s before and after a scan
+_PLASMA = 8.4e9  # Hz at which plasma is asked for its delays, which are as 1 / f^2
 
 
-@dataclass(frozen=True)
-class TrueStation:
-    """A station with what only the simulation knows of it.
-
-    Attributes
-    ----------
-    station : Station
-        From the catalogue.
-    sefd : float
-        System equivalent flux density, Jy.
-    clock_offset, clock_rate : float
-        Reading minus UTC at `Observation.clock_epoch`, s, and its rate.
-    zenith : float
-        Zenith delay beyond the standard atmosphere's, s.
-    oscillator_phases : tuple of float
-        Of each channel's local oscillator, rad; the same in all scans.
-    """
-
-    station: Station
-    sefd: float
-    clock_offset: float
-    clock_rate: float
-    zenith: float
-    oscillator_phases: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class TrueSpacecraft:
-    """A spacecraft as it truly is.
-
-    Attributes
-    ----------
-    trajectory : Trajectory
-        Where it is.
-    carrier : float
-        Transmitted frequency as it is told, Hz.
-    offset : float
-        True over told frequency, minus one.
-    carrier_cn0, dor_cn0 : float
-        Power over noise density at every station, dBHz.
-    dor_offsets : tuple of float
-        DOR tones minus carrier, as told, Hz.
-    """
-
-    trajectory: Trajectory
-    carrier: float
-    offset: float
-    carrier_cn0: float
-    dor_cn0: float
-    dor_offsets: tuple[float, ...] = DOR_OFFSETS
-
-
-@dataclass(frozen=True)
-class TrueScan:
-    """What is observed when.
-
-    Attributes
-    ----------
-    name : str
-        Of the scan.
-    start : Epoch, shape ()
-        Clock reading of the first sample, UTC.
-    duration : float
-        s.
-    quasar : QuasarSignal or None
-        None where the spacecraft is observed.
-    direction : ndarray, shape (3,), or None
-        Unit vector to the quasar.
-    """
-
-    name: str
-    start: Epoch
-    duration: float
-    quasar: QuasarSignal | None = None
-    direction: Floats | None = None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Observation:
     """Everything that voltages are made of.
 
@@ -128,140 +58,208 @@ class Observation:
         Bits a sample.
     scans : tuple of TrueScan
         In order.
-    spacecraft : TrueSpacecraft
+    spacecraft : TrueSpacecraft or None
         The target.
-    clock_epoch : Epoch, shape ()
-        When clocks are off by their offsets, UTC.
+    air : sequence of Effect, optional
+        What air and antennas add; a standard troposphere unless given. Stations'
+        own zenith delays come on top.
+    plasma : sequence of Effect
+        What delays by 1 / f^2.
+    faults : sequence of RecordingFault
+        What happens to recordings.
+    earth : EarthModel
+        Where stations are.
+    sigmf : bool
+        Whether recordings are SigMF (of 8 or 16 bits) instead of VDIF.
     """
 
     stations: tuple[TrueStation, ...]
     channels: tuple[Channel, ...]
     bits: int
     scans: tuple[TrueScan, ...]
-    spacecraft: TrueSpacecraft
-    clock_epoch: Epoch
+    spacecraft: TrueSpacecraft | None = None
+    air: Sequence[Effect] | None = None
+    plasma: Sequence[Effect] = ()
+    faults: Sequence[RecordingFault] = ()
+    earth: EarthModel = field(default_factory=EarthModel)
+    sigmf: bool = False
 
-    def delay_model(self, scan: TrueScan, earth: EarthModel) -> DelayModel:
-        """Return the true delays and clocks of a scan."""
-        air = Troposphere(extra_zenith={s.station.name: s.zenith for s in self.stations})
-        craft = self.spacecraft.trajectory
-        return make_delay_model(
-            scan.name,
-            craft.name if scan.quasar is None else scan.quasar.name,
-            craft if scan.direction is None else scan.direction,
-            [s.station for s in self.stations],
-            (scan.start, scan.start.shifted(scan.duration)),
-            earth,
-            clocks={
-                s.station.name: (self.clock_epoch, s.clock_offset, s.clock_rate)
-                for s in self.stations
-            },
-            media=(air,),
-            inputs={"origin": "truth"},
+    def recorded_by(self, scan: TrueScan) -> tuple[TrueStation, ...]:
+        """Return the stations that have a recording of a scan."""
+        lost = [f for f in self.faults if f.frames is None]
+        return tuple(
+            s for s in self.stations if not any(f.hits(s.station.name, scan.name) for f in lost)
         )
 
-    def signal(self, scan: TrueScan, earth: EarthModel) -> QuasarSignal | SpacecraftSignal:
+    # -- delays ----------------------------------------------------------------
+
+    def target(self, scan: TrueScan) -> Trajectory | Floats:
+        """Return what is observed: a trajectory, or a direction.
+
+        Raises
+        ------
+        ConfigurationError
+            For a scan of a spacecraft where there is none.
+        """
+        if scan.direction is not None:
+            return scan.direction
+        return self._craft(scan).trajectory
+
+    def _craft(self, scan: TrueScan) -> TrueSpacecraft:
+        if self.spacecraft is None:
+            raise ConfigurationError(
+                f"scan {scan.name} is of a spacecraft, and there is none.",
+                next_step="Give the observation one, or the scan a quasar.",
+            )
+        return self.spacecraft
+
+    def span(self, scan: TrueScan) -> tuple[Epoch, int]:
+        """Return start and number of the pieces of a scan's polynomials."""
+        first = scan.start.shifted(-_MARGIN)
+        length = scan.duration + 2.0 * _MARGIN
+        late = self._lateness(first, length) if scan.quasar is None else 0.0
+        return first.shifted(-late), int(np.ceil((length + late) / _INTERVAL))
+
+    def _lateness(self, first: Epoch, length: float) -> float:
+        """Return how much earlier pieces have to begin for a burn to lie at an edge, s."""
+        inside = [float(e.since(first)) for e in self.burns_seen]
+        inside = [t for t in inside if 0.0 < t < length]
+        if len(inside) > 1:
+            raise ConfigurationError(
+                f"{len(inside)} burns are seen between {first.iso(0)} and "
+                f"{first.shifted(length).iso(0)} UTC.",
+                next_step="Let one burn be seen at most.",
+            )
+        return (-inside[0]) % _INTERVAL if inside else 0.0
+
+    @cached_property
+    def burns_seen(self) -> tuple[Epoch, ...]:
+        """When burns arrive at the geocentre, UTC."""
+        craft, found = self.spacecraft, []
+        for burn in craft.burns if craft else ():
+            assert craft is not None
+            arrival = burn[None].to("utc")
+            for _ in range(4):  # each gains the factor of the target's speed over c
+                state = self.earth.station_state(None, arrival)
+                leg = down_leg(state, craft.trajectory, self.earth.ephemeris)
+                arrival = arrival.shifted(-leg.spacecraft_epoch.since(burn))
+            found.append(arrival[0])
+        return tuple(found)
+
+    def delays(self, scan: TrueScan, station: TrueStation) -> StationDelay:
+        """Return the true delay (plasma left out) and clock of a station in a scan.
+
+        Raises
+        ------
+        ConfigurationError
+            Where air or antenna cannot say what they add.
+        """
+        start, pieces = self.span(scan)
+        air: list[Effect] = [Troposphere()] if self.air is None else list(self.air)
+        if station.zenith:
+            air.append(ExtraZenith(station.zenith))
+        delay = self._fitted(scan, station.station, start, pieces, air)
+        begin, stop = scan.start.shifted(-1.0), scan.start.shifted(scan.duration + 1.0)
+        return StationDelay(delay, station.clock.polynomial(begin, stop))
+
+    def dispersion(self, scan: TrueScan, station: TrueStation) -> PiecewisePolynomial | None:
+        """Return what plasma adds at a station in a scan, s Hz^2; None for nothing."""
+        plasma = list(self.plasma)
+        if station.tec:
+            plasma.append(Ionosphere(ConstantTec(station.tec)))
+        if not plasma:
+            return None
+        start, pieces = self.span(scan)
+        with_it, without = (
+            self._fitted(scan, station.station, start, pieces, effects) for effects in (plasma, ())
+        )
+        added = (with_it.coefficients - without.coefficients) * _PLASMA**2
+        return PiecewisePolynomial(start, _INTERVAL, added)
+
+    def _fitted(
+        self,
+        scan: TrueScan,
+        station: Station,
+        start: Epoch,
+        pieces: int,
+        effects: Sequence[Effect],
+    ) -> PiecewisePolynomial:
+        offsets = node_offsets(pieces, _INTERVAL)
+        label = start.shifted(offsets.ravel())
+        target = self.target(scan)
+        values = station_delays(self.earth, station, target, label, effects, _PLASMA)
+        if not np.all(np.isfinite(values)):
+            raise ConfigurationError(
+                f"the delay of {station.name} in scan {scan.name} is not known: the target may be "
+                "below the horizon.",
+                next_step="Look with 'kitestring predict', and drop the station or move the scan.",
+            )
+        return fit_polynomial(start, _INTERVAL, values.reshape(offsets.shape))
+
+    # -- signals -----------------------------------------------------------------
+
+    def signal(self, scan: TrueScan) -> QuasarSignal | SpacecraftSignal:
         """Return what is received in a scan."""
         if scan.quasar is not None:
             return scan.quasar
-        craft = self.spacecraft
-        return spacecraft_signal(
+        craft = self._craft(scan)
+        carrier, offset, drift = craft.carrier, craft.offset, craft.drift
+        if craft.uplink is not None:
+            carrier, offset = craft.uplink.turnaround * craft.uplink.frequency, 0.0
+            drift = craft.uplink.ramp / craft.uplink.frequency
+        return modulated_signal(
             craft.trajectory.name,
-            craft.carrier,
-            light_time(craft.trajectory, scan.start, scan.duration, earth),
-            offset=craft.offset,
-            dor_offsets=craft.dor_offsets,
-            carrier_cn0=craft.carrier_cn0,
-            dor_cn0=craft.dor_cn0,
+            carrier,
+            self.light_time,
+            offset=offset,
+            drift=drift,
+            tones=craft.tones,
+            telemetry=craft.telemetry,
+            cn0=craft.cn0,
+            polarization=craft.polarization,
         )
 
+    @cached_property
+    def light_time(self) -> PiecewisePolynomial:
+        """Arrival at the geocentre (UTC) minus transmission, s, over all scans of the spacecraft.
 
-def light_time(
-    trajectory: Trajectory, start: Epoch, duration: float, earth: EarthModel
-) -> PiecewisePolynomial:
-    """Return arrival at the geocentre (UTC) minus transmission (TDB), s, over a scan.
+        Transmission is counted in TDB at the spacecraft, or, where the signal is coherent
+        with an uplink, by the transmitting station's ideal clock. A constant is left out: it
+        does not matter.
+        """
+        scans = [s for s in self.scans if s.quasar is None]
+        craft = self._craft(scans[0])
+        first = min((s.start for s in scans), key=lambda e: float(e.since(scans[0].start)))
+        ends = [float(s.start.since(first)) + s.duration for s in scans]
+        begin, length = first.shifted(-_MARGIN), max(ends) + 2.0 * _MARGIN
+        late = self._lateness(begin, length)
+        begin = begin.shifted(-late)
+        offsets = node_offsets(int(np.ceil((length + late) / _INTERVAL)), _INTERVAL)
+        centre = self.earth.station_state(None, begin.shifted(offsets.ravel()))
+        down = down_leg(centre, craft.trajectory, self.earth.ephemeris)
+        if craft.uplink is not None:
+            values = up_leg(down, craft.uplink.station, self.earth, craft.trajectory)[1]
+        else:
+            values = down.light_time - (centre.tdb_minus_tt - centre.tdb_minus_tt[0])
+        return fit_polynomial(begin, _INTERVAL, values.reshape(offsets.shape))
 
-    A second is added at both ends. A constant (TDB - UTC of one epoch) is left
-    out: it does not matter.
-    """
-    begin = start.shifted(-1.0)
-    pieces = int(np.ceil((duration + 2.0) / _LIGHT_TIME_INTERVAL))
-    offsets = node_offsets(pieces, _LIGHT_TIME_INTERVAL)
-    centre = earth.station_state(None, begin.shifted(offsets.ravel()))
-    values = down_leg(centre, trajectory, earth.ephemeris).light_time
-    values = values - (centre.tdb_minus_tt - centre.tdb_minus_tt[0])
-    return fit_polynomial(begin, _LIGHT_TIME_INTERVAL, values.reshape(offsets.shape))
+    # -- voltages ----------------------------------------------------------------
 
-
-def simulate_observation(
-    observation: Observation,
-    directory: str | Path,
-    seed: int,
-    *,
-    earth: EarthModel | None = None,
-    threads: int | None = None,
-    progress: Callable[[str, float], None] | None = None,
-) -> list[ScanTruth]:
-    """Record an observation: one VDIF file a station and scan.
-
-    Parameters
-    ----------
-    observation : Observation
-        What there is.
-    directory : path
-        Where ``<scan>_<station>.vdif`` are written; made where missing.
-    seed : int
-        Of all noise.
-    earth : EarthModel, optional
-        Where stations are.
-    threads : int, optional
-        All cores by default.
-    progress : callable, optional
-        Told (what is going on, fraction done).
-
-    Returns
-    -------
-    list of ScanTruth
-        What was put into each scan.
-    """
-    earth = earth or EarthModel()
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    truths = []
-    for k, scan in enumerate(observation.scans):
-        tell = _telling(progress, f"simulate {scan.name}", k, len(observation.scans))
-        model = observation.delay_model(scan, earth)
-        stations: Sequence[SimulatedStation] = [
-            SimulatedStation(
-                name=s.station.name,
-                delay=model.stations[s.station.name],
-                sefd=s.sefd,
-                channels=observation.channels,
-                bits=observation.bits,
-                lo_phases=s.oscillator_phases,
-                code=s.station.code,
-            )
-            for s in observation.stations
-        ]
-        truths.append(
-            simulate_scan(
-                source=observation.signal(scan, earth),
-                stations=stations,
-                start=scan.start,
-                duration=scan.duration,
-                sink=folder,
-                seed=seed,
-                scan=scan.name,
-                threads=threads,
-                progress=tell,
-            )
+    def simulated(self, scan: TrueScan, station: TrueStation) -> SimulatedStation:
+        """Return a station as it truly is in a scan."""
+        return SimulatedStation(
+            name=station.station.name,
+            delay=self.delays(scan, station),
+            sefd=station.sefd,
+            channels=station.channels or self.channels,
+            bits=self.bits,
+            signed=self.sigmf,
+            lo_phases=station.oscillator_phases,
+            instrumental_delays=station.instrumental_delays,
+            code=station.code or station.station.code,
+            dispersion=self.dispersion(scan, station),
+            bandpass=station.bandpass,
+            phase_cal=station.phase_cal,
+            interference=station.interference,
+            dead=station.dead,
         )
-    return truths
-
-
-def _telling(
-    progress: Callable[[str, float], None] | None, what: str, k: int, n: int
-) -> Callable[[float], None] | None:
-    if progress is None:
-        return None
-    return lambda fraction: progress(what, (k + fraction) / n)

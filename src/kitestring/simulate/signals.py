@@ -14,25 +14,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from kitestring.model.polynomials import PiecewisePolynomial, StationDelay
+from kitestring.model.polynomials import PiecewisePolynomial
 from kitestring.model.time import EPOCH_QUANTUM, Epoch
 from kitestring.recordings.types import Channel
 from kitestring.simulate._kernels import BLOCK, crossfade, fill_gaussian
-from kitestring.simulate.types import SpacecraftSignal, Tone
+from kitestring.simulate.retardation import Retardation
+from kitestring.simulate.types import (
+    LocalTone,
+    ModulatedCarrier,
+    SpacecraftSignal,
+    Telemetry,
+    Tone,
+)
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 DOR_OFFSETS = (-19.0e6, -3.8e6, 3.8e6, 19.0e6)  # Hz, of a Tianwen-like transponder
-
-_ITERATIONS = 8  # each gains the factor of the delay rate: 1e-5 or less
 
 _PIECE = 16384  # grid points of a piece of noise, a multiple of 2 x BLOCK
 _FADE = 2048  # grid points over which one piece gives way to the next
@@ -86,79 +91,58 @@ def spacecraft_signal(
     return SpacecraftSignal(name, tuple(tones), light_time, drift)
 
 
+def modulated_signal(
+    name: str,
+    carrier: float,
+    light_time: PiecewisePolynomial,
+    *,
+    offset: float = 0.0,
+    drift: float = 0.0,
+    tones: Sequence[tuple[float, float]] = (),
+    telemetry: Telemetry | None = None,
+    cn0: float | Mapping[str, float] = 50.0,
+    polarization: str = "",
+) -> SpacecraftSignal:
+    """Make a carrier that is phase-modulated by sine waves and bits, all of one oscillator.
+
+    Parameters
+    ----------
+    name, carrier, light_time, offset, drift
+        As of `spacecraft_signal`; the offset scales tones and bits too.
+    tones : sequence of (float, float)
+        Frequencies as told, Hz, and modulation indices, rad.
+    telemetry : Telemetry, optional
+        As told.
+    cn0 : float or mapping of str to float
+        Power of all lines together over noise density, dBHz.
+    polarization : str
+        See `SpacecraftSignal`.
+
+    Examples
+    --------
+    >>> start = Epoch.from_iso("2026-01-01T00:00:00")
+    >>> light_time = PiecewisePolynomial(start, 600.0, np.array([[143.0, 1e-5]]))
+    >>> probe = modulated_signal("Probe", 8.4e9, light_time, tones=[(3.8e6, 0.6), (19e6, 0.6)])
+    >>> probe.modulated.tones
+    ((3800000.0, 0.6), (19000000.0, 0.6))
+    """
+    true = 1.0 + offset
+    if telemetry is not None:
+        telemetry = replace(
+            telemetry,
+            bit_rate=telemetry.bit_rate * true,
+            subcarrier=telemetry.subcarrier * true,
+        )
+    modulated = ModulatedCarrier(
+        carrier * true, cn0, tuple((f * true, m) for f, m in tones), telemetry
+    )
+    return SpacecraftSignal(name, (), light_time, drift, modulated, polarization)
+
+
 def random_key(*parts: object) -> tuple[int, int]:
     """Return a key of two 32-bit words that depends on all parts."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
-
-
-# -- when a sample was taken ---------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Retardation:
-    """D = delay + clock as a function of the station's reading r.
-
-    Attributes
-    ----------
-    reading : ndarray, shape (n,)
-        Readings, seconds since the start of the scan.
-    value, rate, acceleration : ndarray, shape (n,)
-        D of the wave that is found there, s, and its derivatives by reading.
-    """
-
-    reading: Floats
-    value: Floats
-    rate: Floats
-    acceleration: Floats
-
-    def earlier(self, seconds: float) -> Retardation:
-        """Return it at readings that are this much earlier."""
-        return Retardation(
-            self.reading - seconds,
-            self.value - seconds * (self.rate - 0.5 * seconds * self.acceleration),
-            self.rate - seconds * self.acceleration,
-            self.acceleration,
-        )
-
-
-def retardation(
-    station: StationDelay, start: Epoch, duration: float, reading: Floats
-) -> Retardation:
-    """Return D at readings (seconds since `start`).
-
-    Readings outside the scan, which the last block may have, are reached by
-    continuing the quadratic, so that the polynomials need not go beyond it.
-
-    Raises
-    ------
-    SpanError
-        Where the polynomials do not cover the scan.
-    """
-    inside = np.clip(reading, 0.0, duration)
-    offsets = float(start.since(station.delay.start)), float(start.since(station.clock.start))
-
-    def total(label: Floats, derivative: int) -> Floats:
-        delay = station.delay.at_offset(offsets[0] + label, derivative)
-        return delay + station.clock.at_offset(offsets[1] + label, derivative)
-
-    value = np.zeros_like(inside)
-    for _ in range(_ITERATIONS):
-        before = value
-        value = total(inside - value, 0)
-        if np.array_equal(before, value):
-            break
-    slope = total(inside - value, 1)
-    rate = slope / (1.0 + slope)
-    acceleration = total(inside - value, 2) / (1.0 + slope) ** 3
-    there = Retardation(inside, value, rate, acceleration)
-    beyond = reading - inside
-    return Retardation(
-        reading,
-        there.value + beyond * (rate + 0.5 * beyond * acceleration),
-        rate + beyond * acceleration,
-        acceleration,
-    )
 
 
 # -- where on the grid and at which phase ----------------------------------------------
@@ -214,35 +198,97 @@ def noise_cycles(
     return cycles
 
 
+@dataclass(frozen=True)
+class Transmission:
+    """When what is found at some readings was sent.
+
+    Attributes
+    ----------
+    since : Fraction
+        Start of the scan minus start of the signal's `light_time`, s.
+    label : ndarray, shape (n,)
+        Arrival at the geocentre, s since the start of the scan.
+    path : ndarray, shape (n,)
+        Light time minus that at its start, s.
+    slope, bend : ndarray, shape (n,)
+        Its derivatives by arrival.
+    theta : ndarray, shape (n,)
+        The transmitter's time since its start, s.
+    """
+
+    since: Fraction
+    label: Floats
+    path: Floats
+    slope: Floats
+    bend: Floats
+    theta: Floats
+
+
+def transmission(signal: SpacecraftSignal, start: Epoch, when: Retardation) -> Transmission:
+    """Return when a spacecraft sent what is found at readings.
+
+    Raises
+    ------
+    SpanError
+        Where the light time does not cover them.
+    """
+    light_time = signal.light_time
+    apart = float(start.since(light_time.start))
+    exact = _exact(start) - _exact(light_time.start)
+    exact += round(apart - float(exact))  # days are whole seconds
+    label = when.reading - when.value
+    at = apart + label
+    path = path_change(light_time, at)
+    slope, bend = light_time.at_offset(at, 1), light_time.at_offset(at, 2)
+    return Transmission(exact, label, path, slope, bend, at - path)
+
+
 def tone_cycles(
-    channel: Channel, signal: SpacecraftSignal, tone: Tone, start: Epoch, when: Retardation
+    channel: Channel,
+    signal: SpacecraftSignal,
+    tone: Tone,
+    start: Epoch,
+    when: Retardation,
+    sent: Transmission,
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Return a tone's phase in a channel, shape (block, 3), cycles, and whether it is inside.
 
     The phase is phi(t) - f0 r. Products of a frequency and a long time are
-    formed as exact fractions, or of differences of frequencies.
+    formed as exact fractions, or of differences of frequencies. `sent` belongs to `when`.
     """
-    f, f0, rate = tone.frequency, channel.sky_frequency, channel.sample_rate
-    light_time = signal.light_time
-    since = float(start.since(light_time.start))
-    exact_since = _exact(start) - _exact(light_time.start)
-    exact_since += round(since - float(exact_since))  # days are whole seconds
-    begin = Fraction(f) * exact_since % 1
-    label = when.reading - when.value
-    path = _change(light_time, since + label)
-    slope, bend = light_time.at_offset(since + label, 1), light_time.at_offset(since + label, 2)
-    theta = since + label - path
+    exact, f0, rate = Fraction(tone.frequency), channel.sky_frequency, channel.sample_rate
+    f, apart = float(exact), float(exact - Fraction(f0))
+    begin = exact * sent.since % 1
+    slope, theta, drift = sent.slope, sent.theta, signal.drift
     constant = float(begin) - oscillator_start(channel, start) + tone.phase
-    phase = constant + (f - f0) * label - f * path - f0 * when.value
-    phase += 0.5 * f * signal.drift * theta**2
-    by_label = (f - f0) - f * slope + f * signal.drift * theta * (1.0 - slope)
-    by_label2 = -f * bend + f * signal.drift * (1.0 - slope) ** 2
+    phase = constant + apart * sent.label - f * sent.path - f0 * when.value
+    phase += 0.5 * f * drift * theta**2
+    by_label = apart - f * slope + f * drift * theta * (1.0 - slope)
+    by_label2 = -f * sent.bend + f * drift * (1.0 - slope) ** 2
     by_reading = by_label * (1.0 - when.rate) - f0 * when.rate
     by_reading2 = by_label2 * (1.0 - when.rate) ** 2 - (by_label + f0) * when.acceleration
     cycles = np.stack([phase, by_reading / rate, 0.5 * by_reading2 / rate**2], axis=1)
     low, high = channel.sky_edges
     received = f0 + by_reading
     return cycles, (received > low) & (received < high)
+
+
+def local_cycles(
+    channel: Channel, tone: LocalTone, start: Epoch, first_block: int, blocks: int, late: float
+) -> Floats:
+    """Return the phase of a line of the station's own clock, shape (block, 3), cycles.
+
+    `late` is the channel's delay after the mixer.
+    """
+    exact, f0, rate = Fraction(tone.frequency), channel.sky_frequency, channel.sample_rate
+    apart = exact - Fraction(f0)
+    begin = exact * _exact(start) - apart * Fraction(late) + Fraction(tone.phase)
+    number = np.arange(first_block, first_block + blocks)
+    cycles = np.zeros((blocks, 3))
+    middle = (number * BLOCK + (BLOCK - 1) / 2) / rate
+    cycles[:, 0] = float(begin % 1) + float(apart) * middle - oscillator_start(channel, start)
+    cycles[:, 1] = float(apart) / rate
+    return cycles
 
 
 def oscillator_start(channel: Channel, start: Epoch) -> float:
@@ -258,7 +304,7 @@ def _exact(epoch: Epoch) -> Fraction:
     return Fraction(ticks, 10**9) if meant else Fraction(second)
 
 
-def _change(polynomial: PiecewisePolynomial, offset: Floats) -> Floats:
+def path_change(polynomial: PiecewisePolynomial, offset: Floats) -> Floats:
     """Return the value minus that at the start, with no rounding of large constants."""
     coefficients = polynomial.coefficients.copy()
     coefficients[:, 0] -= polynomial.coefficients[0, 0]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from kitestring.errors import ConfigurationError
 from kitestring.model.polynomials import DelayModel, PiecewisePolynomial, StationDelay
 from kitestring.model.time import Epoch
 from kitestring.recordings.types import Channel
+
+_LARGEST_INDEX = 10.0  # rad
+_CROSSED = (("R", "L"), ("X", "Y"), ("H", "V"))
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Tone:
     ----------
     name : str
         Such as ``"carrier"`` or ``"DOR+3.8"``.
-    frequency : float
+    frequency : float or Fraction
         Transmitted frequency in the spacecraft's proper time, Hz, at the start
         of the signal's `light_time`.
     cn0 : float or mapping of str to float
@@ -54,23 +58,92 @@ class Tone:
     """
 
     name: str
-    frequency: float
+    frequency: float | Fraction
     cn0: float | Mapping[str, float]
     phase: float = 0.0
 
     def __post_init__(self) -> None:
-        _positive("frequency", self.frequency, self.name)
+        _positive("frequency", float(self.frequency), self.name)
 
     def strength(self, station: str) -> float:
         """Return tone power over noise density at a station, Hz."""
-        if isinstance(self.cn0, Mapping):
-            if station not in self.cn0:
+        return _strength(self.name, self.cn0, station)
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """Bits that turn the phase of a carrier to and fro.
+
+    The phase is ``index`` x d x w: d is +1 or -1 for a bit, w the subcarrier's
+    wave, or 1 where there is none. Bits are drawn from the simulation's seed, by
+    their number since the signal's `light_time` starts.
+
+    Attributes
+    ----------
+    index : float
+        Modulation index, rad.
+    bit_rate : float
+        Bits (or symbols) per second of the transmitter's time.
+    subcarrier : float
+        Its frequency, Hz; 0 where bits modulate the carrier itself.
+    wave : {"square", "sine"}
+        The subcarrier's.
+    """
+
+    index: float
+    bit_rate: float
+    subcarrier: float = 0.0
+    wave: Literal["square", "sine"] = "square"
+
+    def __post_init__(self) -> None:
+        _positive("bit rate", self.bit_rate, "telemetry")
+        if not (np.isfinite(self.index) and 0.0 <= self.subcarrier < np.inf):
+            raise ConfigurationError(
+                f"telemetry with index {self.index} on a subcarrier of {self.subcarrier} Hz "
+                "cannot be.",
+                next_step="Give the index in radians and the subcarrier in Hz.",
+            )
+
+
+@dataclass(frozen=True)
+class ModulatedCarrier:
+    """A carrier whose phase is modulated by sine waves and by telemetry.
+
+    The transmitted wave is exp(i [2 pi f theta + sum of m sin(2 pi g theta) +
+    telemetry]), theta the transmitter's time. All of its power stays the same;
+    how much of it each line has follows from the indices
+    (`kitestring.simulate.modulation.lines_of`).
+
+    Attributes
+    ----------
+    frequency : float
+        Transmitted frequency f, Hz, at the start of the signal's `light_time`.
+    cn0 : float or mapping of str to float
+        Power of carrier and all sidebands together over noise density, dBHz.
+    tones : tuple of (float, float)
+        Frequency g, Hz, and modulation index m, rad, of each sine wave.
+    telemetry : Telemetry or None
+        Bits.
+    """
+
+    frequency: float
+    cn0: float | Mapping[str, float]
+    tones: tuple[tuple[float, float], ...] = ()
+    telemetry: Telemetry | None = None
+
+    def __post_init__(self) -> None:
+        _positive("frequency", self.frequency, "carrier")
+        for frequency, index in self.tones:
+            _positive("frequency", frequency, "modulating tone")
+            if not 0.0 <= index < _LARGEST_INDEX:
                 raise ConfigurationError(
-                    f"tone {self.name!r} has no C/N0 for station {station!r}.",
-                    next_step=f"Add it; there are {sorted(self.cn0)}.",
+                    f"a modulation index of {index} rad cannot be.",
+                    next_step=f"Give 0 to {_LARGEST_INDEX:g} rad.",
                 )
-            return float(10.0 ** (self.cn0[station] / 10.0))
-        return float(10.0 ** (self.cn0 / 10.0))
+
+    def strength(self, station: str) -> float:
+        """Return power over noise density at a station, Hz."""
+        return _strength("carrier", self.cn0, station)
 
 
 @dataclass(frozen=True)
@@ -87,24 +160,140 @@ class SpacecraftSignal:
     name : str
         Such as ``"Probe"``.
     tones : tuple of Tone
-        The lines.
+        Lines that stand alone.
     light_time : PiecewisePolynomial
         Arrival at the geocentre (UTC) minus proper time of transmission, s, as
         a function of the arrival at the geocentre; its constant does not matter.
+        Where the signal is coherent with an uplink, the transmission is that of
+        the uplink, and frequencies are those of it times the turnaround ratio.
     drift : float
         Drift of the oscillator, fraction of the frequency per second.
+    modulated : ModulatedCarrier or None
+        A carrier with its sidebands.
+    polarization : str
+        As of `Channel`; empty: all channels receive it in full. Channels of the
+        other hand or the crossed plane receive nothing, those of the other basis half.
     """
 
     name: str
     tones: tuple[Tone, ...]
     light_time: PiecewisePolynomial
     drift: float = 0.0
+    modulated: ModulatedCarrier | None = None
+    polarization: str = ""
+
+    def share(self, channel: Channel) -> float:
+        """Return which part of the power a channel receives by its polarization."""
+        mine, its = self.polarization, channel.polarization
+        if not mine or not its or mine == its:
+            return 1.0
+        return 0.0 if any(mine in pair and its in pair for pair in _CROSSED) else 0.5
 
     def received_frequency(self, tone: str, epoch: Epoch) -> NDArray[np.float64]:
-        """Return a tone's frequency as received at the geocentre, Hz (UTC seconds)."""
-        frequency = {t.name: t.frequency for t in self.tones}[tone]
+        """Return a tone's frequency as received at the geocentre, Hz (UTC seconds).
+
+        The modulated carrier is the tone ``"carrier"``.
+        """
+        known = {t.name: t.frequency for t in self.tones}
+        if self.modulated is not None:
+            known["carrier"] = self.modulated.frequency
+        frequency = float(known[tone])
         doppler = 1.0 - self.light_time(epoch, 1)
         return frequency * (1.0 + self.drift * epoch.since(self.light_time.start)) * doppler
+
+
+@dataclass(frozen=True)
+class LocalTone:
+    """A line that a station adds itself, or an interference: it follows the station's clock.
+
+    Attributes
+    ----------
+    frequency : float
+        Sky frequency, Hz of the station's clock.
+    cn0 : float
+        Power over noise density, dBHz.
+    phase : float
+        When the clock reads midnight, cycles.
+    """
+
+    frequency: float
+    cn0: float
+    phase: float = 0.0
+
+    def __post_init__(self) -> None:
+        _positive("frequency", self.frequency, "line")
+
+
+@dataclass(frozen=True)
+class PhaseCalTones:
+    """Phase-calibration tones, put in before the receiver.
+
+    Attributes
+    ----------
+    spacing, offset : float
+        They stand at the sky frequencies offset + k spacing, Hz.
+    cn0 : float
+        Power over noise density of each, dBHz.
+    delay : float
+        Of the cable that brings them from the clock, s: a tone at f comes with
+        the phase -f x delay.
+    """
+
+    spacing: float
+    offset: float = 0.0
+    cn0: float = 35.0
+    delay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _positive("spacing", self.spacing, "phase_cal")
+
+    def tones(self, channel: Channel) -> tuple[LocalTone, ...]:
+        """Return the tones that lie inside a channel."""
+        low, high = channel.sky_edges
+        first = int(np.floor((low - self.offset) / self.spacing)) + 1
+        last = int(np.ceil((high - self.offset) / self.spacing))
+        found = []
+        for k in range(first, last):
+            frequency = self.offset + k * self.spacing
+            turned = float(-Fraction(frequency) * Fraction(self.delay) % 1)
+            found.append(LocalTone(frequency, self.cn0, turned))
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class Bandpass:
+    """What a receiver does to each channel: gain and phase over its band.
+
+    x is the sky frequency minus that of the band's middle, u = x / bandwidth.
+    The gain's mean square over the band is made 1.
+
+    Attributes
+    ----------
+    edge : float
+        Part of the band, at either edge, over which the gain falls to zero.
+    slope : float
+        Gain at the upper minus gain at the lower edge, dB.
+    ripple, ripple_period : float
+        Gain adds ripple x cos(2 pi x / period), dB and Hz.
+    phase_ripple, phase_period : float
+        The phase adds phase_ripple x sin(2 pi x / period), rad and Hz.
+    """
+
+    edge: float = 0.0
+    slope: float = 0.0
+    ripple: float = 0.0
+    ripple_period: float = 1e6
+    phase_ripple: float = 0.0
+    phase_period: float = 1e6
+
+    def __post_init__(self) -> None:
+        _positive("ripple_period", self.ripple_period, "bandpass")
+        _positive("phase_period", self.phase_period, "bandpass")
+        if not 0.0 <= self.edge <= 0.5:
+            raise ConfigurationError(
+                f"a band cannot fall over {self.edge} of itself at either edge.",
+                next_step="Give 0 to 0.5.",
+            )
 
 
 @dataclass(frozen=True)
@@ -132,6 +321,20 @@ class SimulatedStation:
         samples that leaves the radio-frequency phase). Empty: all zero.
     code : str
         Station code of one or two characters for VDIF.
+    dispersion : PiecewisePolynomial or None
+        What plasma adds: groups of frequency f arrive dispersion / f^2 later than
+        `delay` says, phases as much earlier; s Hz^2 over the arrival at the geocentre.
+    bandpass : Bandpass or None
+        Gain and phase of every channel's receiver.
+    phase_cal : PhaseCalTones or None
+        Phase-calibration tones.
+    interference : tuple of LocalTone
+        Lines that only this station receives.
+    dead : tuple of int
+        Channels, by index, whose sampler sees nothing.
+    signed : bool
+        Whether samples of 8 or 16 bits are signed integers, as in SigMF, in which a
+        directory's recordings are then written, instead of VDIF's offset binary.
     """
 
     name: str
@@ -142,9 +345,20 @@ class SimulatedStation:
     lo_phases: tuple[float, ...] = ()
     instrumental_delays: tuple[float, ...] = ()
     code: str = ""
+    dispersion: PiecewisePolynomial | None = None
+    bandpass: Bandpass | None = None
+    phase_cal: PhaseCalTones | None = None
+    interference: tuple[LocalTone, ...] = ()
+    dead: tuple[int, ...] = ()
+    signed: bool = False
 
     def __post_init__(self) -> None:
         _positive("SEFD", self.sefd, self.name)
+        if self.signed and self.bits not in (8, 16):
+            raise ConfigurationError(
+                f"signed samples of {self.bits} bits of {self.name!r} cannot be written.",
+                next_step="Use 8 or 16 bits for SigMF.",
+            )
         if len({(c.sample_rate, c.complex) for c in self.channels}) != 1:
             raise ConfigurationError(
                 f"the {len(self.channels)} channels of station {self.name!r} do not share one "
@@ -168,12 +382,28 @@ class SimulatedStation:
         """Samples per second."""
         return self.channels[0].sample_rate
 
+    @property
+    def datatype(self) -> str:
+        """SigMF's name of the samples."""
+        kind = "c" if self.channels[0].complex else "r"
+        return f"{kind}i8" if self.bits == 8 else f"{kind}i16_le"
+
+    def local_tones(self, channel: int) -> tuple[LocalTone, ...]:
+        """Return the lines that the station adds to a channel."""
+        band = self.channels[channel]
+        low, high = band.sky_edges
+        own = self.phase_cal.tones(band) if self.phase_cal else ()
+        return own + tuple(t for t in self.interference if low < t.frequency < high)
+
 
 class CodeSink(Protocol):
     """Where a station's quantised samples go."""
 
     def write_codes(self, codes: NDArray[Any]) -> None:
-        """Take the next samples, offset binary, shape (channel, n) or (channel, 2 n)."""
+        """Take the next samples, shape (channel, n) or (channel, 2 n).
+
+        They are offset binary, or signed integers of stations that are `signed`.
+        """
 
     def close(self) -> None:
         """End the recording."""
@@ -230,6 +460,8 @@ def _plain(value: Any) -> Any:
         return {"scale": value.scale, "day": value.day.tolist(), "second": value.second.tolist()}
     if isinstance(value, np.ndarray):
         return value.tolist()
+    if isinstance(value, Fraction):
+        return float(value)
     if isinstance(value, Channel):
         return asdict(value)
     if isinstance(value, Mapping):
@@ -246,3 +478,14 @@ def _positive(what: str, value: float, name: str) -> None:
         raise ConfigurationError(
             f"the {what} of {name!r} is {value}.", next_step="Give a positive number."
         )
+
+
+def _strength(name: str, cn0: float | Mapping[str, float], station: str) -> float:
+    if isinstance(cn0, Mapping):
+        if station not in cn0:
+            raise ConfigurationError(
+                f"tone {name!r} has no C/N0 for station {station!r}.",
+                next_step=f"Add it; there are {sorted(cn0)}.",
+            )
+        cn0 = cn0[station]
+    return float(10.0 ** (cn0 / 10.0))

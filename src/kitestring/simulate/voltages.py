@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kitestring._threads import default_threads
-from kitestring.errors import ConfigurationError
 from kitestring.model.time import Epoch
+from kitestring.recordings.datatypes import DataType
 from kitestring.recordings.quantise import quantise
+from kitestring.recordings.sigmf_writer import SigmfWriter
 from kitestring.recordings.types import Channel
 from kitestring.recordings.vdif_writer import VdifWriter
 from kitestring.simulate._kernels import (
@@ -29,14 +29,18 @@ from kitestring.simulate._kernels import (
     fill_gaussian,
     interpolation_table,
 )
+from kitestring.simulate.modulation import TelemetryWave
+from kitestring.simulate.plan import Band, Member, ScanPlan
+from kitestring.simulate.receiver import through_bandpass
+from kitestring.simulate.retardation import Retardation, dispersion
 from kitestring.simulate.signals import (
     BandNoise,
-    Retardation,
+    Transmission,
+    local_cycles,
     noise_cycles,
     place_on_grid,
-    random_key,
-    retardation,
     tone_cycles,
+    transmission,
 )
 from kitestring.simulate.types import (
     CodeSink,
@@ -44,122 +48,15 @@ from kitestring.simulate.types import (
     ScanTruth,
     SimulatedStation,
     SpacecraftSignal,
-    Tone,
 )
 
+Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
-CHUNK_BLOCKS = 256  # blocks of each station and channel that are made at a time
 CHUNKS_AHEAD = 2
+_ENDINGS = {False: ".vdif", True: ".sigmf-meta"}
 
 _TABLE = interpolation_table()
-
-_Band = tuple[float, float, str]  # sky edges and polarization
-_Member = tuple[int, int]  # station, channel
-
-
-@dataclass(frozen=True)
-class _Scan:
-    """A scan to be made. Its chunks are the same whatever makes them."""
-
-    source: QuasarSignal | SpacecraftSignal
-    stations: tuple[SimulatedStation, ...]
-    start: Epoch
-    duration: float
-    seed: int
-    receivers: bool = True
-
-    @cached_property
-    def tones(self) -> dict[_Member, tuple[float, list[tuple[Tone, float]]]]:
-        """Return each channel's rms of noise, and the tones in it with their amplitudes.
-
-        Noise and tones together have variance 1, as gain control would have it.
-        """
-        if not isinstance(self.source, SpacecraftSignal):
-            return {}
-        found: dict[_Member, tuple[float, list[tuple[Tone, float]]]] = {}
-        times = np.array([0.0, 0.5, 1.0]) * self.duration
-        for i, station in enumerate(self.stations):
-            when = retardation(station.delay, self.start, self.duration, times)
-            for c, channel in enumerate(station.channels):
-                powers = [
-                    (tone, tone.strength(station.name) / channel.bandwidth)
-                    for tone in self.source.tones
-                    if np.any(tone_cycles(channel, self.source, tone, self.start, when)[1])
-                ]
-                level = 1.0 / float(np.sqrt(1.0 + sum(p for _, p in powers)))
-                heard = [(tone, level * float(np.sqrt(2.0 * p))) for tone, p in powers]
-                found[i, c] = level, heard
-        return found
-
-    def samples(self, station: int) -> int:
-        """Return how many samples of each channel a station records."""
-        count = self.duration * self.stations[station].sample_rate
-        if round(count) < 1 or abs(count - round(count)) > 1e-6:
-            raise ConfigurationError(
-                f"{self.duration} s are {count:.9g} samples of station "
-                f"{self.stations[station].name!r}.",
-                next_step="Give a duration of a whole number of samples.",
-            )
-        return round(count)
-
-    def key(self, *parts: object) -> tuple[int, int]:
-        """Return the key of a sequence of random numbers."""
-        begin = (int(self.start.day), float(self.start.second))
-        return random_key(self.seed, self.source.name, *begin, *parts)
-
-    def bands(self) -> dict[_Band, list[_Member]]:
-        """Return which channels of which stations see the same wave."""
-        bands: dict[_Band, list[_Member]] = {}
-        for i, station in enumerate(self.stations):
-            for c, channel in enumerate(station.channels):
-                bands.setdefault((*channel.sky_edges, channel.polarization), []).append((i, c))
-        for i, station in enumerate(self.stations):
-            own = {(*c.sky_edges, c.polarization) for c in station.channels}
-            if len(own) != len(station.channels):
-                raise ConfigurationError(
-                    f"channels of station {self.stations[i].name!r} are alike.",
-                    next_step="Give each its own sky frequency or polarization.",
-                )
-        if isinstance(self.source, QuasarSignal):
-            _refuse_overlap(sorted(bands, key=lambda b: (b[2], b[0])))
-        return bands
-
-    def boundaries(self) -> NDArray[np.int64]:
-        """Return at which block of each station chunks begin and end, shape (station, chunk + 1).
-
-        A chunk holds what passes the geocentre in a stretch of time, so that
-        stations with whatever delay need the same stretch of the wave.
-        """
-        length = CHUNK_BLOCKS * BLOCK / max(s.sample_rate for s in self.stations)
-        middle = np.array([self.duration / 2])
-        late = [
-            float(retardation(s.delay, self.start, self.duration, middle).value[0])
-            for s in self.stations
-        ]
-        first = int(np.floor(-max(late) / length))
-        last = int(np.ceil((self.duration - min(late)) / length))
-        labels = length * np.arange(first, last + 1, dtype=np.float64)
-        result = np.empty((len(self.stations), len(labels)), dtype=np.int64)
-        for i, station in enumerate(self.stations):
-            when = retardation(station.delay, self.start, self.duration, labels + late[i])
-            block = np.ceil((labels + when.value) * station.sample_rate / BLOCK)
-            blocks = -(-self.samples(i) // BLOCK)
-            result[i] = np.clip(block, 0, blocks)
-            result[i, 0], result[i, -1] = 0, blocks
-        return result
-
-    def retardations(self, blocks: Sequence[tuple[int, int]]) -> list[Retardation | None]:
-        """Return each station's delays at the middles of its blocks; None where there are none."""
-        found: list[Retardation | None] = []
-        for station, (begin, end) in zip(self.stations, blocks, strict=True):
-            number = np.arange(begin, end, dtype=np.float64)
-            middle = (number * BLOCK + (BLOCK - 1) / 2) / station.sample_rate
-            if end > begin:
-                found.append(retardation(station.delay, self.start, self.duration, middle))
-            else:
-                found.append(None)
-        return found
 
 
 @dataclass(frozen=True)
@@ -175,10 +72,32 @@ class _Piece:
     def channel(self) -> Channel:
         return self.station.channels[self.index]
 
-    @property
-    def delayed(self) -> Retardation:
+    @cached_property
+    def before_mixer(self) -> Retardation:
         """Delays of the waves that the samples hold, after the instrumental delay."""
         return self.when.earlier(self.station.instrumental_delays[self.index])
+
+    def delayed(self, plan: ScanPlan, frequency: float, *, group: bool) -> Retardation:
+        """Return the same with what plasma adds at a frequency, to groups or to phases."""
+        when = self.before_mixer
+        if self.station.dispersion is None:
+            return when
+        return when.later(dispersion(self.station, plan.start, when, frequency, group=group))
+
+    def plasma_cycles(self, plan: ScanPlan, frequency: float) -> Floats:
+        """Return by how much the phase at a band's middle is ahead of its group, (block, 3)."""
+        if self.station.dispersion is None:
+            return np.zeros((len(self.when.value), 3))
+        groups, phases = (self.delayed(plan, frequency, group=g) for g in (True, False))
+        rate = self.channel.sample_rate
+        return frequency * np.stack(
+            [
+                groups.value - phases.value,
+                (groups.rate - phases.rate) / rate,
+                0.5 * (groups.acceleration - phases.acceleration) / rate**2,
+            ],
+            axis=1,
+        )
 
     @property
     def oscillator(self) -> float:
@@ -189,7 +108,7 @@ class _Piece:
     def conjugate(self) -> bool:
         return self.channel.complex and self.channel.direction < 0
 
-    def receiver(self, scan: _Scan, level: float) -> Singles:
+    def receiver(self, scan: ScanPlan, level: float) -> Singles:
         """Return the receiver's noise of rms `level`, or zeros."""
         parts = 2 if self.channel.complex else 1
         out = np.zeros(len(self.when.value) * BLOCK * parts, dtype=np.float32)
@@ -231,7 +150,8 @@ def simulate_scan(
     duration : float
         Length, s; a whole number of samples.
     sink : path-like or callable
-        A directory, where ``<scan>_<station>.vdif`` is written, or a function
+        A directory, where ``<scan>_<station>.vdif`` (or ``.sigmf-meta`` and ``-data``, for
+        stations that are `signed`) is written, or a function
         that returns where the codes of a station go.
     seed : int
         With the source's name and the start it settles all noise, whatever the
@@ -256,7 +176,7 @@ def simulate_scan(
     SpanError
         Where a delay or light-time polynomial does not cover the scan.
     """
-    plan = _Scan(source, tuple(stations), start.to("utc"), duration, seed)
+    plan = ScanPlan(source, tuple(stations), start.to("utc"), duration, seed)
     counts = [plan.samples(i) for i in range(len(stations))]
     recordings: dict[str, str] = {}
     chunks = _chunks(plan, plan.bands(), plan.boundaries(), threads)
@@ -266,9 +186,10 @@ def simulate_scan(
             if callable(sink):
                 sinks.append(sink(station))
             else:
-                path = Path(sink) / f"{scan}_{station.name}.vdif"
+                path = Path(sink) / f"{scan}_{station.name}{_ENDINGS[station.signed]}"
                 recordings[station.name] = str(path)
-                sinks.append(_vdif(path, station, plan.start))
+                writer = _sigmf if station.signed else _vdif
+                sinks.append(writer(path, station, plan))
             stack.callback(sinks[-1].close)
         written = np.zeros(len(counts), dtype=np.int64)
         for codes in chunks:
@@ -301,11 +222,13 @@ def station_samples(
     -------
     ndarray of float32 or complex64, shape (n,)
     """
-    plan = _Scan(source, (station,), start.to("utc"), duration, seed, receiver)
+    plan = ScanPlan(source, (station,), start.to("utc"), duration, seed, receiver)
     (band,) = (b for b, members in plan.bands().items() if (0, channel) in members)
     rows = []
     for blocks in _steps(plan.boundaries()):
-        made = _make(plan, band, [(0, channel)], blocks, plan.retardations(blocks))
+        made = _make(
+            plan, band, [(0, channel)], blocks, plan.retardations(blocks, [_margin(station)])
+        )
         rows += list(made.values())
     samples: NDArray[Any] = np.concatenate(rows)
     if station.channels[channel].complex:
@@ -313,20 +236,56 @@ def station_samples(
     return samples[: plan.samples(0)]
 
 
-def _refuse_overlap(bands: list[_Band]) -> None:
-    for one, other in pairwise(bands):
-        if one[2] == other[2] and other[0] < one[1]:
-            raise ConfigurationError(
-                f"bands {one[0]:.0f} .. {one[1]:.0f} Hz and {other[0]:.0f} .. {other[1]:.0f} Hz "
-                "overlap in part; their noise cannot be simulated as common.",
-                next_step="Let channels have the same edges, or none in common.",
-            )
+def frame_bytes(station: SimulatedStation, start: Epoch, duration: float) -> int:
+    """Return the longest payload of a station's VDIF frames, up to 8000 bytes.
+
+    Frames divide a second and begin at `start`. Where such of 800 bytes or more divide the
+    scan too, they are taken, so that the last one is full (of one that is not, nothing is
+    valid). Where there are none at all the length is 8000, and the writer says what cannot be.
+    """
+    first = station.channels[0]
+    bits = station.bits * (2 if first.complex else 1)
+    rate = first.sample_rate
+    begin = round(float(start.to("utc").second) % 1.0 * rate)
+    ends = (begin, round(duration * rate))
+    for wanted, least in ((ends, 800), (ends[:1], 8)):
+        for payload in range(8000, least - 1, -8):
+            samples, rest = divmod(8 * payload, bits)
+            if not (rest or (rate / samples) % 1.0 or any(n % samples for n in wanted)):
+                return payload
+    return 8000
 
 
-def _vdif(path: Path, station: SimulatedStation, start: Epoch) -> VdifWriter:
+def _vdif(path: Path, station: SimulatedStation, plan: ScanPlan) -> VdifWriter:
     return VdifWriter(
-        path, station=station.code, start=start, channels=station.channels, bits=station.bits
+        path,
+        station=station.code,
+        start=plan.start,
+        channels=station.channels,
+        bits=station.bits,
+        payload_bytes=frame_bytes(station, plan.start, plan.duration),
     )
+
+
+def _sigmf(path: Path, station: SimulatedStation, plan: ScanPlan) -> SigmfWriter:
+    return SigmfWriter(
+        path,
+        station=station.name,
+        start=plan.start,
+        channels=station.channels,
+        datatype=station.datatype,
+    )
+
+
+def _sampled(station: SimulatedStation, samples: Singles) -> NDArray[Any]:
+    """Return codes of one channel's samples of unit rms."""
+    row = samples[np.newaxis]
+    codes: NDArray[Any]
+    if station.signed:
+        codes = DataType.parse(station.datatype).encode(row, np.ones(1))
+    else:
+        codes = quantise(row, station.bits, 1.0)
+    return np.asarray(codes[0])
 
 
 def _steps(boundaries: NDArray[np.int64]) -> Iterator[list[tuple[int, int]]]:
@@ -335,16 +294,17 @@ def _steps(boundaries: NDArray[np.int64]) -> Iterator[list[tuple[int, int]]]:
 
 
 def _chunks(
-    plan: _Scan,
-    bands: dict[_Band, list[_Member]],
+    plan: ScanPlan,
+    bands: dict[Band, list[Member]],
     boundaries: NDArray[np.int64],
     threads: int | None,
 ) -> Iterator[dict[int, NDArray[Any]]]:
     """Yield the codes of each chunk by station, in order."""
-    waiting: deque[list[Future[dict[_Member, NDArray[Any]]]]] = deque()
+    _ = plan.levels  # before threads ask for them
+    waiting: deque[list[Future[dict[Member, NDArray[Any]]]]] = deque()
     with ThreadPoolExecutor(threads or default_threads()) as pool:
         for blocks in _steps(boundaries):
-            when = plan.retardations(blocks)
+            when = plan.retardations(blocks, [_margin(s) for s in plan.stations])
             waiting.append(
                 [pool.submit(_codes, plan, b, bands[b], blocks, when) for b in sorted(bands)]
             )
@@ -354,8 +314,8 @@ def _chunks(
             yield _gather(waiting.popleft())
 
 
-def _gather(futures: list[Future[dict[_Member, NDArray[Any]]]]) -> dict[int, NDArray[Any]]:
-    rows: dict[_Member, NDArray[Any]] = {}
+def _gather(futures: list[Future[dict[Member, NDArray[Any]]]]) -> dict[int, NDArray[Any]]:
+    rows: dict[Member, NDArray[Any]] = {}
     for future in futures:
         rows |= future.result()
     by_station: dict[int, list[NDArray[Any]]] = {}
@@ -365,71 +325,95 @@ def _gather(futures: list[Future[dict[_Member, NDArray[Any]]]]) -> dict[int, NDA
 
 
 def _codes(
-    plan: _Scan,
-    band: _Band,
-    members: list[_Member],
+    plan: ScanPlan,
+    band: Band,
+    members: list[Member],
     blocks: list[tuple[int, int]],
     when: list[Retardation | None],
-) -> dict[_Member, NDArray[Any]]:
+) -> dict[Member, NDArray[Any]]:
     made = _make(plan, band, members, blocks, when)
-    return {
-        (i, c): quantise(samples[np.newaxis], plan.stations[i].bits, 1.0)[0]
-        for (i, c), samples in made.items()
-    }
+    return {(i, c): _sampled(plan.stations[i], samples) for (i, c), samples in made.items()}
 
 
 def _make(
-    plan: _Scan,
-    band: _Band,
-    members: list[_Member],
+    plan: ScanPlan,
+    band: Band,
+    members: list[Member],
     blocks: list[tuple[int, int]],
     when: list[Retardation | None],
-) -> dict[_Member, Singles]:
+) -> dict[Member, Singles]:
     """Return the samples of a chunk of all channels that share a band."""
     pieces = {}
     for i, c in members:
-        there = when[i]
+        there, station = when[i], plan.stations[i]
         if there is not None:
-            pieces[i, c] = _Piece(plan.stations[i], c, blocks[i][0], there)
-    if not pieces:
-        return {}
-    if isinstance(plan.source, SpacecraftSignal):
-        return {m: _tones(plan, m, plan.source, piece) for m, piece in pieces.items()}
-    return _noise(plan, plan.source, band, pieces)
+            pieces[i, c] = _Piece(station, c, blocks[i][0] - _margin(station), there)
+    made = {}
+    for member, piece in pieces.items():
+        made[member] = piece.receiver(plan, plan.levels[member].noise)
+        _add_tones(plan, member, piece, made[member])
+    # without polarization a wave that all receive is common to more than these
+    _add_waves(plan, band, pieces, made)
+    return {member: _received(plan, piece, made[member]) for member, piece in pieces.items()}
 
 
-def _noise(
-    plan: _Scan, source: QuasarSignal, band: _Band, pieces: dict[_Member, _Piece]
-) -> dict[_Member, Singles]:
-    places = {
-        m: place_on_grid(piece.channel, piece.first, piece.delayed) for m, piece in pieces.items()
-    }
+def _add_tones(plan: ScanPlan, member: Member, piece: _Piece, out: Singles) -> None:
+    levels, source = plan.levels[member], plan.source
+    sent: Transmission | None = None
+    for tone, amplitude in levels.tones:
+        assert isinstance(source, SpacecraftSignal)  # nothing else has tones
+        when = piece.delayed(plan, float(tone.frequency), group=False)
+        if sent is None or piece.station.dispersion is not None:
+            sent = transmission(source, plan.start, when)
+        cycles, inside = tone_cycles(piece.channel, source, tone, plan.start, when, sent)
+        cycles[:, 0] -= piece.oscillator
+        add_tone(cycles, np.where(inside, amplitude, 0.0), piece.conjugate, out)
+    late, count = piece.station.instrumental_delays[piece.index], len(piece.when.value)
+    for line, amplitude in levels.local:
+        cycles = local_cycles(piece.channel, line, plan.start, piece.first, count, late)
+        cycles[:, 0] -= piece.oscillator
+        add_tone(cycles, np.full(count, amplitude), piece.conjugate, out)
+
+
+def _add_waves(
+    plan: ScanPlan, band: Band, pieces: dict[Member, _Piece], made: dict[Member, Singles]
+) -> None:
+    """Add a quasar's noise, or a spacecraft's bits."""
+    heard = {m: piece for m, piece in pieces.items() if plan.levels[m].wave}
+    if not heard:
+        return
+    middle = 0.5 * (band[0] + band[1])
+    delays = {m: piece.delayed(plan, middle, group=True) for m, piece in heard.items()}
+    places = {m: place_on_grid(piece.channel, piece.first, delays[m]) for m, piece in heard.items()}
     first = min(begin for begin, _ in places.values())
     last = max(
         begin + int(np.ceil(place[:, 0].max() + place[:, 1].max() * BLOCK / 2)) + TAPS
         for begin, place in places.values()
     )
-    real, imag = BandNoise(plan.key("source", *band)).grid(first, last - first + 1)
-    made = {}
-    for member, piece in pieces.items():
-        part = source.flux / (source.flux + piece.station.sefd)
-        out = piece.receiver(plan, float(np.sqrt(1.0 - part)))
+    wave: TelemetryWave | BandNoise | None = BandNoise(plan.key("source", *band))
+    if isinstance(plan.source, SpacecraftSignal):
+        wave = plan.telemetry(next(iter(heard.values())).channel)
+    assert wave is not None  # channels that hear none have no level of it
+    real, imag = wave.grid(first, last - first + 1)
+    for member, piece in heard.items():
         begin, place = places[member]
-        cycles = noise_cycles(piece.channel, plan.start, begin, place, piece.delayed)
+        cycles = noise_cycles(piece.channel, plan.start, begin, place, delays[member])
         cycles[:, 0] -= piece.oscillator
+        cycles += piece.plasma_cycles(plan, middle)
         place[:, 0] += begin - first
         step = 2 if piece.channel.complex else 1
-        amplitude = float(np.sqrt(part))
-        add_wave(real, imag, step, place, cycles, amplitude, _TABLE, piece.conjugate, out)
-        made[member] = out
-    return made
+        level = plan.levels[member].wave
+        add_wave(real, imag, step, place, cycles, level, _TABLE, piece.conjugate, made[member])
 
 
-def _tones(plan: _Scan, member: _Member, source: SpacecraftSignal, piece: _Piece) -> Singles:
-    level, heard = plan.tones[member]
-    out = piece.receiver(plan, level)
-    for tone, amplitude in heard:
-        cycles, inside = tone_cycles(piece.channel, source, tone, plan.start, piece.delayed)
-        cycles[:, 0] -= piece.oscillator
-        add_tone(cycles, np.where(inside, amplitude, 0.0), piece.conjugate, out)
-    return out
+def _margin(station: SimulatedStation) -> int:
+    """Return how many blocks more are made on either side for the filter."""
+    return 0 if station.bandpass is None else 1
+
+
+def _received(plan: ScanPlan, piece: _Piece, samples: Singles) -> Singles:
+    """Return what comes out of the receiver."""
+    station = piece.station
+    if station.bandpass is not None:
+        samples = through_bandpass(station.bandpass, piece.channel, samples)
+    return np.zeros_like(samples) if piece.index in station.dead else samples

@@ -1,0 +1,124 @@
+"""Records an observation: files of all stations and scans, with their faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from kitestring.simulate.faults import FaultRecord, damage_vdif
+from kitestring.simulate.observation import Observation
+from kitestring.simulate.truths import TrueScan
+from kitestring.simulate.types import ScanTruth, SimulatedStation
+from kitestring.simulate.voltages import frame_bytes, simulate_scan
+
+
+def record(
+    observation: Observation,
+    scan: TrueScan,
+    directory: str | Path,
+    seed: int,
+    *,
+    threads: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[ScanTruth, dict[str, list[FaultRecord]]]:
+    """Record one scan: one recording a station, with the faults that are asked for.
+
+    Parameters
+    ----------
+    observation : Observation
+        What there is.
+    scan : TrueScan
+        One of its scans.
+    directory : path
+        Where ``<scan>_<station>.vdif`` (``.sigmf-data`` and ``-meta``) are written; made
+        where missing.
+    seed : int
+        Of all noise and all faults.
+    threads : int, optional
+        All cores by default.
+    progress : callable, optional
+        Told the fraction done.
+
+    Returns
+    -------
+    truth : ScanTruth
+        What was put in.
+    faults : dict of str to list of FaultRecord
+        What happened to frames, by station; of several faults each finds the file as the
+        one before has left it.
+    """
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    stations = [observation.simulated(scan, s) for s in observation.recorded_by(scan)]
+    truth = simulate_scan(
+        source=observation.signal(scan),
+        stations=stations,
+        start=scan.start,
+        duration=scan.duration,
+        sink=folder,
+        seed=seed,
+        scan=scan.name,
+        threads=threads,
+        progress=progress,
+    )
+    hit: dict[str, list[FaultRecord]] = {}
+    number = [s.name for s in observation.scans].index(scan.name)
+    for k, station in enumerate(stations):
+        for f, fault in enumerate(observation.faults):
+            if fault.frames is not None and fault.hits(station.name, scan.name):
+                path, rate = truth.recordings[station.name], frames_per_second(station, scan)
+                found = damage_vdif(path, fault.frames, rate, (seed, number, k, f))
+                hit.setdefault(station.name, []).append(found)
+    return truth, hit
+
+
+def frames_per_second(station: SimulatedStation, scan: TrueScan) -> float:
+    """Return how many VDIF frames of all channels a station writes in a second."""
+    first = station.channels[0]
+    bits = station.bits * (2 if first.complex else 1)
+    samples = 8 * frame_bytes(station, scan.start, scan.duration) / bits
+    return len(station.channels) * first.sample_rate / samples
+
+
+def simulate_observation(
+    observation: Observation,
+    directory: str | Path,
+    seed: int,
+    *,
+    threads: int | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> list[ScanTruth]:
+    """Record an observation: one VDIF file a station and scan.
+
+    Parameters
+    ----------
+    observation : Observation
+        What there is.
+    directory : path
+        Where ``<scan>_<station>.vdif`` are written; made where missing.
+    seed : int
+        Of all noise.
+    threads : int, optional
+        All cores by default.
+    progress : callable, optional
+        Told (what is going on, fraction done).
+
+    Returns
+    -------
+    list of ScanTruth
+        What was put into each scan.
+    """
+    truths = []
+    for k, scan in enumerate(observation.scans):
+        tell = telling(progress, f"simulate {scan.name}", k, len(observation.scans))
+        truths.append(record(observation, scan, directory, seed, threads=threads, progress=tell)[0])
+    return truths
+
+
+def telling(
+    progress: Callable[[str, float], None] | None, what: str, k: int, n: int
+) -> Callable[[float], None] | None:
+    """Return what turns the fraction of the k-th of n steps into that of all of them."""
+    if progress is None:
+        return None
+    return lambda fraction: progress(what, (k + fraction) / n)

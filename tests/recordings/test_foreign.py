@@ -1,0 +1,149 @@
+"""Formats that are read through baseband, on the samples of recordings that come with it."""
+
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from numpy.testing import assert_array_equal
+
+from kitestring.errors import MissingDataError, RecordingError
+from kitestring.model.time import Epoch
+from kitestring.recordings.describe import describe
+from kitestring.recordings.open import open_recording
+from kitestring.recordings.types import Channel
+
+samples = pytest.importorskip("baseband.data", reason="baseband is not installed")
+REFERENCE = Epoch.from_iso("2014-01-01T00:00:00")
+
+
+def make_channels(count, rate, is_complex=False):
+    return [Channel(f"CH{i}", 8.4e9, 1, rate, is_complex) for i in range(count)]
+
+
+def theirs(module, path, **options):
+    import importlib
+
+    reader = importlib.import_module(f"baseband.{module}")
+    with reader.open(path, "rs", squeeze=False, **options) as other:
+        return other.read(), Epoch.from_astropy(other.start_time)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "count", "is_complex", "options"),
+    [
+        ("SAMPLE_MARK4", "mark4", 8, False, {"decade": 2010, "ntrack": 64}),
+        ("SAMPLE_MARK4_32TRACK", "mark4", 4, False, {"decade": 2010, "ntrack": 32}),
+        ("SAMPLE_MARK4_16TRACK", "mark4", 2, False, {"decade": 2010, "ntrack": 16}),
+        ("SAMPLE_DADA", "dada", 2, True, {}),
+        ("SAMPLE_PUPPI", "guppi", 8, True, {}),
+    ],
+)
+def test_samples_and_epochs_are_baseband_s(name, module, count, is_complex, options):
+    path = getattr(samples, name)
+    data, start = theirs(module, path, **options)
+    data = data.reshape(len(data), -1).T
+    known = describe(path, reference=REFERENCE).survey
+    rate = known.sample_rate
+    channels = make_channels(len(data), rate, is_complex)
+    recording = open_recording(path, station="Xx", channels=channels, reference=REFERENCE)
+    assert (known.channel_count, known.complex) == (count, is_complex)
+    assert abs(float(recording.start.since(start))) < 1e-9  # s; their clock is good to that
+    assert recording.stop.iso(6) == known.stop.iso(6)
+    block = recording.read(-5, data.shape[1] + 10)
+    assert not block.valid[:, :5].any()
+    assert not block.valid[:, -5:].any()
+    inside = block.valid[:, 5:-5]
+    assert_array_equal(block.samples[:, 5:-5][inside], data[inside])
+    # a Mark 4 header takes the place of samples: they are filled with 0, and nothing else is
+    assert_array_equal(inside, data != 0) if module == "mark4" else assert_array_equal(inside, True)
+    again = pickle.loads(pickle.dumps(recording))
+    assert_array_equal(again.read(700, 99, (count - 1,)).samples[0], data[-1, 700:799])
+
+
+def test_a_lost_frame_of_mark4(tmp_path):
+    mark4 = pytest.importorskip("baseband.mark4")
+    data, _ = theirs("mark4", samples.SAMPLE_MARK4_32TRACK, decade=2010, ntrack=32)
+    with mark4.open(samples.SAMPLE_MARK4_32TRACK, "rb", ntrack=32, decade=2010) as file:
+        file.find_header()
+        header = file.read_header()
+    path = tmp_path / "a.m4"
+    frame = header.samples_per_frame
+    many = [data[i % 2 * frame : (i % 2 + 1) * frame] for i in range(6)]
+    with mark4.open(
+        str(path), "ws", header0=header, sample_rate=_hertz(32e6), squeeze=False
+    ) as out:
+        for part in many:
+            out.write(part)
+    raw, size = path.read_bytes(), header.frame_nbytes
+    path.write_bytes(raw[: 2 * size] + raw[3 * size :])
+    recording = open_recording(
+        path, station="Xx", channels=make_channels(4, 32e6), reference=REFERENCE
+    )
+    block = recording.read(0, 6 * frame)
+    parts = block.valid.reshape(4, 6, frame)
+    assert not parts[:, 2].any()
+    assert parts[:, :, 640:][:, [0, 1, 3, 4, 5]].all()
+    for k in (0, 1, 3, 4, 5):
+        inside = block.samples[:, k * frame : (k + 1) * frame][:, 640:]
+        assert_array_equal(inside, many[k][640:].T)
+
+
+def test_what_is_missing_is_asked_for():
+    path = samples.SAMPLE_MARK4
+    with pytest.raises(MissingDataError, match="decade"):
+        open_recording(path, station="Xx", channels=make_channels(8, 32e6))
+    with pytest.raises(MissingDataError, match="channels="):
+        open_recording(path, station="Xx", reference=REFERENCE)
+    for channels, match in (
+        (make_channels(7, 32e6), "7 channels are expected, the file has 8"),
+        (make_channels(8, 32e6, True), "samples are real"),
+    ):
+        with pytest.raises(RecordingError, match=match):
+            open_recording(path, station="Xx", channels=channels, reference=REFERENCE)
+
+
+def test_a_file_that_is_cut(tmp_path):
+    path = tmp_path / "a.dada"
+    path.write_bytes(Path(samples.SAMPLE_DADA).read_bytes()[:4000])
+    with pytest.raises(RecordingError, match="baseband cannot read it as DADA"):
+        open_recording(path, station="Xx", channels=make_channels(2, 16e6, True))
+
+
+def test_without_baseband_it_is_asked_for(tmp_path, monkeypatch):
+    shutil.copy(samples.SAMPLE_DADA, tmp_path / "a.dada")
+    monkeypatch.setitem(sys.modules, "baseband.dada", None)
+    with pytest.raises(MissingDataError, match=r"pip install kitestring\[baseband\]"):
+        open_recording(tmp_path / "a.dada", station="X", channels=make_channels(2, 16e6, True))
+
+
+def test_baseband_is_not_imported_for_other_formats():
+    text = (
+        "import sys, kitestring.recordings.open, kitestring.recordings.describe\n"
+        "sys.exit('baseband' in sys.modules or 'sigmf' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", text], check=False).returncode == 0
+
+
+def test_a_real_mark5b_recording():
+    """The sample of a recording that comes with baseband, read by the package's own reader."""
+    data, start = theirs("mark5b", samples.SAMPLE_MARK5B, sample_rate=_hertz(32e6), kday=56000,
+                         nchan=8, bps=2)  # fmt: skip
+    recording = open_recording(
+        samples.SAMPLE_MARK5B,
+        station="Ef",
+        channels=make_channels(8, 32e6),
+        reference=REFERENCE,
+    )
+    assert abs(float(recording.start.since(start))) < 1e-9
+    block = recording.read(0, len(data))
+    assert block.valid.all()
+    assert_array_equal(block.samples, data.T)
+
+
+def _hertz(value):
+    from astropy import units
+
+    return value * units.Hz

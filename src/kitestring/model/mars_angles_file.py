@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 from kitestring.errors import (
     ConfigurationError,
     FormatError,
-    MissingDataError,
     UnknownNameError,
 )
+from kitestring.model._toml import read_toml
 from kitestring.model.ephemeris import MARS
 from kitestring.model.mars_angles import MarsAngles
 from kitestring.model.mars_terms import NutationTerm, SeasonalTerm
@@ -100,20 +99,8 @@ def load_mars_rotation(path: str | Path | None = None) -> MarsAngles:
     'Konopliv et al. 2016'
     """
     file = files("kitestring") / "data" / _OWN if path is None else Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise MissingDataError(
-            f"cannot be read ({problem}).",
-            place=str(path),
-            next_step="Name a TOML file of Mars' rotation; see `load_mars_rotation`.",
-        ) from None
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as problem:
-        raise FormatError(
-            f"is not TOML: {problem}.", place=file.name, next_step="Correct that line."
-        ) from None
+    step = "Name a TOML file of Mars' rotation; see `load_mars_rotation`."
+    content = read_toml(file, step)
     return _rotation(content, file.name)
 
 

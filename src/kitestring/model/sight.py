@@ -7,7 +7,6 @@ what each has added by its name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -129,11 +128,3 @@ class Effect(Protocol):
 
     def sigma(self, sight: Sight) -> Floats:
         """Return the standard deviation of `delay`, shape (n,), s."""
-
-
-def sigma_of(effects: Sequence[Effect], sight: Sight) -> Floats:
-    """Return the standard deviation of several effects that know nothing of each other, s."""
-    total = np.zeros(sight.elevation.shape)
-    for effect in effects:
-        total = np.hypot(total, effect.sigma(sight))
-    return total

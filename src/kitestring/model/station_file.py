@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +10,8 @@ import erfa
 import numpy as np
 from numpy.typing import NDArray
 
-from kitestring.errors import FormatError, KitestringError, MissingDataError, UnknownNameError
+from kitestring.errors import FormatError, KitestringError, UnknownNameError
+from kitestring.model._toml import read_toml
 from kitestring.model.antenna import GRS80, Station
 from kitestring.model.structure import Structure
 from kitestring.model.time import DAY, Epoch
@@ -89,20 +89,7 @@ def load_stations(path: str | Path) -> tuple[Station, ...]:
         Where it is not TOML, or a key is unknown, missing or of the wrong kind.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise MissingDataError(
-            f"cannot be read ({problem}).",
-            place=str(path),
-            next_step="Name a TOML file of [[station]] tables.",
-        ) from None
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as problem:
-        raise FormatError(
-            f"is not TOML: {problem}.", place=file.name, next_step="Correct that line."
-        ) from None
+    content = read_toml(file, "Name a TOML file of [[station]] tables.")
     tables = content.get("station")
     if not isinstance(tables, list) or set(content) != {"station"}:
         raise FormatError(

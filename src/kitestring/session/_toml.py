@@ -1,12 +1,51 @@
-"""Writes plain values as TOML."""
+"""Reads TOML that people write, and writes plain values as TOML."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
 import re
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from kitestring.errors import ConfigurationError, MissingDataError
+
+
+def read_toml(file: Path, what: str, next_step: str) -> tuple[str, dict[str, Any]]:
+    """Return the text of a file that people write, and its content.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+    what : str
+        What it is, such as ``"session file"``.
+    next_step : str
+        What to do where there is none.
+
+    Raises
+    ------
+    MissingDataError
+        Where there is none.
+    ConfigurationError
+        Where it cannot be read or is not TOML.
+    """
+    try:
+        text = file.read_bytes().decode()
+        return text, tomllib.loads(text)
+    except FileNotFoundError:
+        raise MissingDataError(
+            f"there is no {what}.", place=str(file), next_step=next_step
+        ) from None
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigurationError(
+            f"is not TOML: {problem}.", place=str(file), next_step="Mend that line."
+        ) from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigurationError(f"cannot be read ({problem}).", place=str(file)) from None
+
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 

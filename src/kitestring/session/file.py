@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,12 +22,13 @@ from pydantic import (
     model_validator,
 )
 
-from kitestring.errors import ConfigurationError, MissingDataError
+from kitestring.errors import ConfigurationError
 from kitestring.model.ephemeris import NAMES
 from kitestring.model.observable import Kind
 from kitestring.model.subdaily import SUBDAILY, Subdaily
 from kitestring.model.time import Epoch, Scale
 from kitestring.recordings.types import Channel
+from kitestring.session._toml import read_toml
 
 FILE_NAME = "session.toml"
 OWN_ROTATION = "konopliv2016"
@@ -436,22 +436,8 @@ def read_session(path: str | Path) -> Session:
     file = Path(path)
     if file.is_dir():
         file = file / FILE_NAME
-    try:
-        text = file.read_bytes().decode()
-    except FileNotFoundError:
-        raise MissingDataError(
-            "there is no session file.",
-            place=str(file),
-            next_step="Make one: docs/guides show three, and 'kitestring demo' writes one.",
-        ) from None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigurationError(f"cannot be read ({problem}).", place=str(file)) from None
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as problem:
-        raise ConfigurationError(
-            f"is not TOML: {problem}.", place=str(file), next_step="Mend that line."
-        ) from None
+    step = "Make one: docs/guides show three, and 'kitestring demo' writes one."
+    _, raw = read_toml(file, "session file", step)
     try:
         return Session.model_validate(raw)
     except ValidationError as problem:

@@ -6,15 +6,15 @@ What stands outside ``[truth]`` is what the processing will be told; it goes int
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from kitestring.errors import ConfigurationError, MissingDataError
+from kitestring.errors import ConfigurationError
 from kitestring.model.time import Epoch
+from kitestring.session._toml import read_toml
 from kitestring.session.file import (
     IonosphereSection,
     Positive,
@@ -325,22 +325,7 @@ def read_scenario(path: str | Path) -> Scenario:
         For text that is not TOML, unknown keys and values that cannot be.
     """
     file = Path(path)
-    try:
-        text = file.read_bytes().decode()
-    except FileNotFoundError:
-        raise MissingDataError(
-            "there is no scenario file.",
-            place=str(file),
-            next_step="docs/guides/simulate.md shows one to copy.",
-        ) from None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigurationError(f"cannot be read ({problem}).", place=str(file)) from None
-    try:
-        told = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as problem:
-        raise ConfigurationError(
-            f"is not TOML: {problem}.", place=str(file), next_step="Mend that line."
-        ) from None
+    text, told = read_toml(file, "scenario file", "docs/guides/simulate.md shows one to copy.")
     for key, why in (("truth", "[truth]: what is simulated"), ("scan", "a [[scan]]")):
         if not told.get(key):
             raise ConfigurationError(

@@ -27,8 +27,8 @@ from kitestring.recordings.types import Channel, Recording
 from kitestring.recordings.vdif import VdifWriter
 
 RATE = 32e6  # samples/s
-SAMPLES = 1 << 22  # of each station
-CASES = ((2, 256), (2, 1024), (2, 4096), (6, 1024))  # stations, bins
+SAMPLES = 1 << 24  # of each station
+CASES = ((2, 256), (2, 1024), (2, 4096), (6, 256), (6, 1024), (6, 4096))
 START = Epoch.from_iso("2026-01-01T00:00:00")
 CHANNEL = Channel("CH0", 8.4e9, 1, RATE)
 

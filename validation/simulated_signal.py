@@ -132,6 +132,22 @@ def baseband(channel: Channel) -> tuple[np.ndarray, np.ndarray]:
     return frequency, (frequency > low + margin) & (frequency < high - margin)
 
 
+def bent_by_plasma(channel: Channel, name: str) -> list[Line]:
+    """Return how far the phase is, anywhere in a channel, from what plasma asks of it."""
+    quasar = QuasarSignal("J1230+1223", 2.5)
+    plain, behind = (
+        analytic(samples(quasar, station(channel, **more), 0.2), channel)
+        for more in ({}, {"dispersion": polynomial(TECU50)})
+    )
+    size = len(plain) // POINTS * POINTS
+    x, y = (np.fft.fft(v[:size].reshape(-1, POINTS) * np.hanning(POINTS)) for v in (plain, behind))
+    frequency, inside = baseband(channel)
+    sky = channel.sky_frequency + frequency
+    cross = (x.conj() * y).sum(axis=0) * np.exp(-2j * np.pi * TECU50 / sky)
+    worst = np.degrees(np.abs(np.angle(cross[inside])).max())
+    return [Line(f"phase within a channel, {name}", worst, "degrees", PHASE_LIMIT)]
+
+
 def recovered(channel: Channel, name: str, plasma: float = 0.0) -> list[Line]:
     """Return what is left of delay, rate and phase after the truth is taken out."""
     quasar = QuasarSignal("J1230+1223", 2.5)
@@ -302,6 +318,9 @@ def main(arguments: list[str]) -> int:
     lines = [line for name, channel in BANDS.items() for line in recovered(channel, name)]
     lines += recovered(BANDS["real, upper"], "50 TECU", TECU50)
     lines += recovered(BANDS["complex, lower"], "50 TECU, complex", TECU50)
+    for name, sign in (("upper", 1), ("lower", -1)):
+        low = Channel("A", 400e6 - sign * RATE / 2, sign, RATE, complex=True)
+        lines += bent_by_plasma(low, f"50 TECU at 400 MHz, {name}")
     lines += [*tone_with_a_noisy_clock(), *phase_ripple()]
     found = Statistics()
     line_powers(found)

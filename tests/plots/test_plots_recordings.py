@@ -5,8 +5,9 @@ import pytest
 
 from kitestring.errors import MissingDataError
 from kitestring.plots.recordings import plot_statistics
-from kitestring.recordings.describe import Description, Line, Statistics
+from kitestring.recordings.describe import Description
 from kitestring.recordings.formats import FrameCounts, Survey
+from kitestring.recordings.statistics import Line, Statistics
 
 
 def description(bits=2, statistics=True):

@@ -106,6 +106,50 @@ def test_a_directory_and_a_file_that_may_not_be_read(tmp_path, whole):
             open_recording(path, station="Tm", channels=CHANNELS)
 
 
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    path = tmp_path / "pipe.vdif"
+    os.mkfifo(path)
+    with pytest.raises(RecordingError, match="a pipe or device") as caught:
+        describe(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), 1e30, 0.0, -RATE])
+def test_rates_that_cannot_be(tmp_path, whole, rate):
+    path = tmp_path / "whole.vdif"
+    channels = [Channel(c.name, 8.4e9, 1, rate) for c in CHANNELS]
+    for action in (
+        lambda: describe(path, sample_rate=rate),
+        lambda: open_recording(path, station="Tm", channels=channels),
+    ):
+        with pytest.raises(RecordingError, match="samples a second make") as caught:
+            action()
+        assert str(path) in str(caught.value)
+
+
+def test_files_by_channel_that_use_one_thread(tmp_path):
+    """Nothing in them tells which channel is which: it must not be put on the sample rate."""
+    paths = [tmp_path / f"{i}.vdif" for i in range(2)]
+    for i, path in enumerate(paths):
+        with VdifWriter(
+            path, station="Tm", start=START, channels=CHANNELS[:1], bits=2, payload_bytes=PAYLOAD
+        ) as writer:
+            writer.write_codes(np.full((1, 20 * writer.frame_samples), i, np.uint8))
+    with pytest.raises(RecordingError, match="other samples than frames of the same thread") as e:
+        describe(paths, sample_rate=RATE)
+    assert str(paths[1]) in str(e.value)
+
+
+@pytest.mark.parametrize("broken", [1, 2])
+def test_three_frames_of_which_one_is_broken(tmp_path, whole, broken):
+    frames = [bytearray(whole[i : i + FRAME]) for i in range(0, 6 * FRAME, 2 * FRAME)]  # thread 0
+    frames[broken][8] ^= 3
+    path = tmp_path / "three.vdif"
+    path.write_bytes(b"".join(frames))
+    counts = describe(path, sample_rate=RATE).survey.counts
+    assert (counts.frames, counts.damaged) == (2, 1)
+
+
 def test_a_file_that_vanishes_after_it_was_opened(tmp_path, whole):
     """An open file stays readable after its name is gone; one that is cut does not."""
     path = tmp_path / "whole.vdif"

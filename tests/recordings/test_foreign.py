@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from numpy.testing import assert_array_equal
 
-from kitestring.errors import MissingDataError, RecordingError
+from kitestring.errors import MissingDataError, RecordingError, RecordingWarning
 from kitestring.model.time import Epoch
 from kitestring.recordings.describe import describe
 from kitestring.recordings.open import open_recording
@@ -79,10 +79,13 @@ def test_a_lost_frame_of_mark4(tmp_path):
             out.write(part)
     raw, size = path.read_bytes(), header.frame_nbytes
     path.write_bytes(raw[: 2 * size] + raw[3 * size :])
-    recording = open_recording(
-        path, station="Xx", channels=make_channels(4, 32e6), reference=REFERENCE
-    )
-    block = recording.read(0, 6 * frame)
+    with pytest.warns(RecordingWarning, match="of 6 frames: 1 missing"):
+        recording = open_recording(
+            path, station="Xx", channels=make_channels(4, 32e6), reference=REFERENCE
+        )
+    assert describe(path, reference=REFERENCE).survey.counts == recording.counts
+    with pytest.warns(UserWarning, match="The frame seems to be missing"):  # baseband's own words
+        block = recording.read(0, 6 * frame)
     parts = block.valid.reshape(4, 6, frame)
     assert not parts[:, 2].any()
     assert parts[:, :, 640:][:, [0, 1, 3, 4, 5]].all()
@@ -109,6 +112,54 @@ def test_a_file_that_is_cut(tmp_path):
     path = tmp_path / "a.dada"
     path.write_bytes(Path(samples.SAMPLE_DADA).read_bytes()[:4000])
     with pytest.raises(RecordingError, match="baseband cannot read it as DADA"):
+        open_recording(path, station="Xx", channels=make_channels(2, 16e6, True))
+    # of the header too: baseband has no words for it
+    text = "HDR_SIZE 4096\nUTC_START 2013-07-02-01:37:40\n"
+    path.write_text(text)
+    with pytest.raises(RecordingError, match="baseband cannot read it as DADA: EOFError"):
+        open_recording(path, station="Xx", channels=make_channels(2, 16e6, True))
+
+
+def dada(path, offset, start="2013-07-02-01:37:40"):
+    """A copy of the sample that begins `offset` bytes later."""
+    raw = Path(samples.SAMPLE_DADA).read_bytes()
+    head = raw[:4096].replace(b" 6400000000", b" %d" % (6400000000 + offset))
+    assert offset == 0 or head != raw[:4096]
+    path.write_bytes(head.replace(b"2013-07-02-01:37:40", start.encode()) + raw[4096:])
+    return path
+
+
+def test_files_one_after_another(tmp_path):
+    one, two, later = (dada(tmp_path / f"{{{i}}}.dada", i * 64000) for i in (0, 1, 3))
+    channels = make_channels(2, 16e6, True)
+    recording = open_recording([one, two], station="Xx", channels=channels)
+    block = recording.read(0, 32000)
+    assert block.valid.all()
+    assert_array_equal(block.samples[:, :16000], block.samples[:, 16000:])
+    with pytest.raises(RecordingError, match="Name files in the order of their times"):
+        open_recording([two, one], station="Xx", channels=channels)
+    with pytest.warns(RecordingWarning, match="of 4 frames: 2 missing"):
+        recording = open_recording([one, later], station="Xx", channels=channels)
+    with pytest.raises(RecordingError, match="from sample 0 on: wrong frame number"):
+        recording.read(0, 32000)
+    dada(two, 0, "2014-07-02-01:37:40")
+    with pytest.warns(RecordingWarning, match="68096 skipped bytes"):
+        open_recording([one, two], station="Xx", channels=channels)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("start = 2014-01-01T00:00:00\n", "headers say start = 2013-07-02T01:39:20"),
+        ("bits = 2\n", "headers say bits = 8"),
+        ("sample_rate = 1e6\n", "headers say sample_rate = 16000000"),
+        ("complex = false\n", "headers say complex = True"),
+    ],
+)
+def test_a_sidecar_that_contradicts_the_headers(tmp_path, text, match):
+    path = dada(tmp_path / "a.dada", 0)
+    path.with_name("a.dada.toml").write_text(text)
+    with pytest.raises(RecordingError, match=match):
         open_recording(path, station="Xx", channels=make_channels(2, 16e6, True))
 
 

@@ -15,6 +15,7 @@ from kitestring.model.time import Epoch
 from kitestring.recordings import vdif_index
 from kitestring.recordings._mark5b_kernels import checksum
 from kitestring.recordings.describe import describe
+from kitestring.recordings.mark5b import FORMAT
 from kitestring.recordings.mark5b_header import full_day
 from kitestring.recordings.open import open_recording
 from kitestring.recordings.quantise import levels
@@ -80,10 +81,10 @@ def check(tmp_path, data, truth):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecordingWarning)
         recording = opened(path)
-    late = float(recording.start.since(Epoch.from_iso(START))) * RATE
-    first = round(late)
-    assert abs(late - first) < 1e-3
-    block = recording.read(-first, len(truth))
+        late = float(recording.start.since(Epoch.from_iso(START))) * RATE
+        first = round(late)
+        assert abs(late - first) < 1e-3
+        block = recording.read(-first, len(truth))
     assert_array_equal(block.samples[block.valid], truth.T[block.valid])
     assert not block.samples[~block.valid].any()
     return recording, block.valid
@@ -220,6 +221,33 @@ def test_a_sidecar_that_contradicts_the_frames(tmp_path, whole):
     assert told.value.place == str(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("start = 2026-03-01T12:00:00\n", "says 2026-03-01T12:00:00.0"),
+        ("sample_rate = 1e6\n", "sample_rate = 2000000, .* says 1000000"),
+        ("complex = true\n", "complex = False, .* says True"),
+        ("bits = 8\n", "8 bits .*Mark 5B has 1 or 2"),
+    ],
+)
+def test_a_sidecar_that_contradicts_the_headers(tmp_path, whole, text, match):
+    path = tmp_path / "a.m5b"
+    path.write_bytes(whole)
+    path.with_name("a.m5b.toml").write_text(text)
+    with pytest.raises(RecordingError, match=match):
+        opened(path)
+    path.with_name("a.m5b.toml").write_text('start = "2026-03-01T12:00:00.7"\n')
+    assert opened(path).counts.frames == FRAMES
+
+
+@pytest.mark.parametrize("rate", [0.0, -2e6, np.nan, np.inf])
+def test_rates_that_cannot_be(tmp_path, whole, rate):
+    path = tmp_path / "a.m5b"
+    path.write_bytes(whole)
+    with pytest.raises(RecordingError, match="at a positive rate"):
+        opened(path, channels=make_channels(COUNT, rate))
+
+
 def test_dates_that_cannot_be(tmp_path, whole):
     path = tmp_path / "a.m5b"
     path.write_bytes(whole)
@@ -327,6 +355,40 @@ def test_a_file_that_was_cut(tmp_path, whole, truth, length):
     assert (recording.counts.frames, recording.counts.truncated_bytes) == (frames, rest)
 
 
+@pytest.mark.parametrize("long", [False, True])
+@pytest.mark.parametrize("part", [slice(0, PAYLOAD), slice(0, 512), slice(PAYLOAD - 512, PAYLOAD)])
+def test_samples_that_were_filled_in(tmp_path, whole, truth, part, long, monkeypatch):
+    """baseband marks frames as invalid so; a block of the disk may end inside a frame."""
+    if long:
+        monkeypatch.setattr(vdif_index, "WHOLE", 0)  # headers are read with the samples
+    data = bytearray(whole)
+    for which in (10, 11, 30):
+        begin, end, _ = part.indices(PAYLOAD)
+        at = which * FRAME + 16
+        data[at + begin : at + end] = bytes.fromhex("44332211") * ((end - begin) // 4)
+    recording, valid = check(tmp_path, bytes(data), truth)
+    frames = valid.reshape(COUNT, FRAMES, -1).all(axis=(0, 2))
+    assert_array_equal(np.flatnonzero(~frames), [10, 11, 30])
+    assert recording.counts.invalid == 3
+    assert recording.counts.missing == 0
+
+
+def test_invalid_frames_of_baseband(tmp_path, truth):
+    path = tmp_path / "a.m5b"
+    with mark5b.open(
+        str(path), "ws", sample_rate=RATE * units.Hz, nchan=COUNT, bps=BITS,
+        time=time.Time(START, scale="utc", precision=9), squeeze=False,
+    ) as out:  # fmt: skip
+        out.write(truth[: 10 * SAMPLES])
+        out.write(truth[: 2 * SAMPLES], valid=False)
+        out.write(truth[: 5 * SAMPLES])
+    with pytest.warns(RecordingWarning, match="2 invalid"):
+        recording = opened(path)
+    valid = recording.read(0, 17 * SAMPLES).valid.reshape(COUNT, 17, SAMPLES)
+    assert not valid[:, 10:12].any()
+    assert valid[:, [*range(10), *range(12, 17)]].all()
+
+
 def test_a_frame_of_a_wrong_second(tmp_path, whole, truth):
     frames = split(whole)
     word = int.from_bytes(frames[10][8:12], "little") + 5  # five seconds on, with a good CRC
@@ -369,6 +431,19 @@ def test_long_files_are_read_in_spans(tmp_path, whole, truth, monkeypatch):
     block = recording.read(0, len(truth))
     assert block.valid.all()
     assert_array_equal(block.samples, truth.T)
+
+
+def test_a_single_sync_word_is_no_recording(tmp_path):
+    """VDIF of extended data version 0xAB holds Mark 5B's headers, another distance apart."""
+    data = bytearray(np.random.default_rng(1).bytes(1 << 18))
+    for at in range(16, len(data) - 4, FRAME + 16):
+        data[at : at + 4] = (0xABADDEED).to_bytes(4, "little")
+    path = tmp_path / "x"
+    path.write_bytes(data)
+    assert not FORMAT.sniff(path)
+    data[:4] = data[FRAME : FRAME + 4] = data[16:20]
+    path.write_bytes(data)
+    assert FORMAT.sniff(path)
 
 
 @pytest.mark.parametrize(

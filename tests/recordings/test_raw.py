@@ -121,8 +121,13 @@ def test_everything_that_is_missing_is_asked_for_by_name(tmp_path):
         ("sample_rat = 1e6", r"unknown key 'sample_rat' \(did you mean 'sample_rate'"),
         ("sample_rate = -1", "sample_rate: Input should be greater than 0"),
         ("sample_rate = nan", "sample_rate"),
+        ("sample_rate = true", "sample_rate"),
+        ('sample_rate = "2e6"', "sample_rate"),
+        ("start = 1772366400", "start"),  # pydantic would take it for UNIX seconds
+        ("header_bytes = 10", "header_bytes without a datatype"),
         ('datatype = "cf33"', "'cf33' is no datatype"),
         ('start = "soon"', "start: "),
+        ('start = "2026-03-01"', "without a time"),
         ("start = 1955-11-05T14:00:00Z", "before 1972"),
         ('datatype = "cf32"\ncomplex = false', "contradicts datatype"),
         ('datatype = "cf32"\nbits = 8', "contradicts datatype"),
@@ -130,6 +135,7 @@ def test_everything_that_is_missing_is_asked_for_by_name(tmp_path):
         ("[[channel]]\nsky_frequency = 1e9", "no sample_rate"),
         ("sample_rate = 1e6\n[[channel]]\nname = 'X'", "sky_frequency"),
         ("= 3", "not a readable TOML file"),
+        ("x = " + 100000 * "[", "not a readable TOML file"),
         ("\ud800", "not a readable TOML file"),
     ],
 )
@@ -139,6 +145,8 @@ def test_sidecars_that_cannot_be(tmp_path, text, match):
     with pytest.raises((ConfigurationError, MissingDataError), match=match) as caught:
         read_sidecar(path)
     assert caught.value.place == str(path)
+    path.write_text("\ufeffsample_rate = 2e6")  # as Windows' editors write it
+    assert read_sidecar(path).sample_rate == 2e6
     with pytest.raises(MissingDataError, match="no such sidecar"):
         read_sidecar(tmp_path / "y.toml")
 
@@ -176,6 +184,7 @@ def test_files_in_time_and_by_channel(tmp_path):
         (("00.5Z", "00.5001Z"), "begin 80 samples"),
         (("cf32_le", "ci16_le"), "ci16_le at 200000 samples a second; .* has cf32_le"),
         (("2e5", "1e5"), "cf32_le at 100000 samples a second; .* has cf32_le at 200000"),
+        (("Dwingeloo", "Onsala"), "of station 'Onsala', .* of 'Dwingeloo'"),
     ],
 )
 def test_files_that_do_not_belong_together(tmp_path, change, match):

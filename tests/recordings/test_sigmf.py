@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import tarfile
 import warnings
 
 import numpy as np
@@ -20,13 +21,18 @@ from kitestring.recordings.types import Channel
 
 START = Epoch.from_iso("2026-03-01T12:00:00.123456789")
 RATE = 1e5
-KINDS = ["ci8", "cu8", "ci16_le", "cf32_le", "ri8", "ru8", "ri16_le", "rf32_le", "ci16_be"]
+KINDS = ["ci8", "cu8", "ci16_le", "cf32_le", "ri8", "ru8", "ri16_le", "rf32_le"]
+KINDS += ["ci16_be", "cu16_be", "ri32_le", "cf64_le", "rf32_be"]
 NUMPY = {
     "i8": np.int8,
     "u8": np.uint8,
     "i16_le": np.dtype("<i2"),
     "i16_be": np.dtype(">i2"),
+    "u16_be": np.dtype(">u2"),
+    "i32_le": np.dtype("<i4"),
     "f32_le": np.dtype("<f4"),
+    "f32_be": np.dtype(">f4"),
+    "f64_le": np.dtype("<f8"),
 }
 
 
@@ -78,6 +84,10 @@ def put(folder, captures, data, name="a", **overall):
 
 def capture(start, seconds="00.000000", **more):
     return {"sample_start": start, "datetime": f"2026-03-01T12:00:{seconds}Z"} | more
+
+
+LONG_AGO = {"sample_start": 0, "datetime": "2016-03-01T12:00:00Z", "frequency": 1e9}
+FAR_ON = {"sample_start": 50, "global_index": 2**63 - 1}
 
 
 def numbered(n):
@@ -278,7 +288,7 @@ def test_headers_tell_what_they_can(tmp_path):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"captures": []}, "there is no capture"),
+        ({"captures": []}, "capture 0 has no core:datetime"),
         ({"captures": [{"sample_start": 0}]}, "capture 0 has no core:datetime"),
         (
             {"captures": [capture(0), {"sample_start": 10}]},
@@ -286,6 +296,8 @@ def test_headers_tell_what_they_can(tmp_path):
         ),
         ({"captures": [{"sample_start": 0, "datetime": "yesterday"}]}, "core:datetime"),
         ({"captures": [{"sample_start": 0, "datetime": "2026-13-01T00:00:00Z"}]}, "datetime"),
+        ({"captures": [{"sample_start": 0, "datetime": "2026-03-01"}]}, "to a second"),
+        ({"captures": [{"sample_start": 0, "datetime": "2026-03-01T12:00Z"}]}, "to a second"),
         ({"captures": [{"sample_start": 0, "datetime": "1955-11-05T14:00:00Z"}]}, "before 1972"),
         ({"captures": [{"sample_start": 0, "datetime": "2026-01-01T00:00:00+02:00"}]}, "datetime"),
         ({"captures": [{"sample_start": -1, "datetime": "2026-01-01T00:00:00Z"}]}, "minimum"),
@@ -301,8 +313,24 @@ def test_headers_tell_what_they_can(tmp_path):
         ({"sample_rate": -5}, "core:sample_rate"),
         ({"num_channels": 0}, "core:num_channels"),
         ({"num_channels": 101}, "the data hold 0"),
-        ({"metadata_only": True}, "no data"),
         ({"dataset": "b.bin"}, "there is no b.bin"),
+        ({"dataset": "..."}, "there is no ..."),
+        ({"extensions": [{"name": "x", "version": "1.0.0", "optional": False}]}, "'x' is not opt"),
+        ({"sample_rate": np.nan}, "NaN is no number"),
+        ({"captures": [capture(0, frequency=np.inf)]}, "Infinity is no number"),
+        # two that overflow 64 bits
+        (
+            {
+                "captures": [
+                    capture(0, header_bytes=2**63 - 1),
+                    capture(50, "00.0005", header_bytes=2**63 - 1),
+                ]
+            },
+            "the data hold 0",
+        ),
+        ({"sample_rate": 1e12, "captures": [LONG_AGO, capture(50)]}, "from the first sample to"),
+        ({"sample_rate": 1e-300}, "from the first sample to the last"),
+        ({"captures": [capture(0, global_index=0), FAR_ON]}, "from the first sample to the last"),
         ({"trailing_bytes": 10**9}, "the data hold 0"),
         ({"sha512": "0" * 128}, "core:sha512"),
     ],
@@ -330,9 +358,84 @@ def test_files_that_are_not_there(tmp_path):
     data.unlink()
     with pytest.raises(RecordingError, match=r"there is no a\.sigmf-data"):
         open_recording(path, station="Dw")
-    (tmp_path / "a.sigmf").write_bytes(b"tar")
-    with pytest.raises(RecordingError, match="tar -xf"):
-        open_recording(tmp_path / "a.sigmf", station="Dw")
+    path.write_text(text.replace('"core:version"', '"core:metadata_only": true, "core:version"'))
+    with pytest.raises(RecordingError, match="no data"):
+        open_recording(path, station="Dw")
+    data.write_bytes(numbered(100).tobytes())  # the data were brought
+    assert open_recording(path, station="Dw").sample_count == 100
+
+
+def archived(path, files, **options):
+    with tarfile.open(path, "w", **options) as archive:
+        for file in files:
+            archive.add(file, f"scan/{file.name}")
+    return path
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_archives_are_read_where_they_lie(tmp_path, form):
+    """With annotations out of order and a mark of Windows' editors, which do no harm."""
+    data = numbered(1000)
+    digest = hashlib.sha512(data.tobytes()).hexdigest()
+    one = put(tmp_path, [capture(0, frequency=1e9)], data, sha512=digest)
+    content = json.loads(one.read_text())
+    content["annotations"] = [{"core:sample_start": 9}, {"core:sample_start": 0}]
+    one.write_text("\ufeff" + json.dumps(content))
+    two = put(tmp_path, [capture(0, "00.01", frequency=1e9)], -data, "b", dataset="odd.bin")
+    two.with_suffix(".sigmf-data").rename(tmp_path / "odd.bin")
+    files = [one, one.with_suffix(".sigmf-data"), tmp_path / "odd.bin", two]
+    path = archived(tmp_path / "both.sigmf", files, format=form)
+    for file in files:
+        file.unlink()
+    recording = open_recording(path, station="Dw", verify=True)
+    block = recording.read(0, 2000)
+    assert block.valid.all()
+    assert_array_equal(block.samples[0], np.r_[data, -data])
+    assert describe(path).bytes == path.stat().st_size
+    again = pickle.loads(pickle.dumps(recording))
+    assert_array_equal(again.read(999, 2).samples, block.samples[:, 999:1001])
+    raw = path.read_bytes()
+    at = raw.index(data.tobytes())
+    path.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+    with pytest.raises(RecordingError, match="sha512"):
+        open_recording(path, station="Dw", verify=True)
+    path.write_bytes(raw[: at + 100])
+    with pytest.raises(RecordingError, match=r"can be read .unexpected end"):
+        open_recording(path, station="Dw")
+
+
+def test_archives_of_the_package_sigmf(tmp_path):
+    sigmffile = pytest.importorskip("sigmf.sigmffile")
+    path = put(tmp_path, [capture(0, frequency=1e9)], numbered(100))
+    sigmffile.fromfile(str(path)).archive(name=str(tmp_path / "x.sigmf"))
+    recording = open_recording(tmp_path / "x.sigmf", station="Dw")
+    assert_array_equal(recording.read(0, 100).samples[0], numbered(100))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "match"),
+    [
+        ("a.sigmf", b"tar", "no tar archive that can be read"),
+        ("a.sigmf", bytes(10240), r"there is no \.sigmf-meta in the archive"),
+        ("a.sigmf.gz", b"\x1f\x8b", r"gunzip a\.sigmf\.gz"),
+        ("a.sigmf.zip", b"PK", "unzip"),
+        ("a.sigmf-collection", b"{}", "holds no samples"),
+    ],
+)
+def test_what_holds_no_samples_that_can_be_mapped(tmp_path, name, data, match):
+    (tmp_path / name).write_bytes(data)
+    for action in (describe, open_recording):
+        with pytest.raises(RecordingError, match=match) as told:
+            action(tmp_path / name)
+        assert told.value.next_step
+
+
+def test_an_archive_without_its_data(tmp_path):
+    meta = put(tmp_path, [capture(0, frequency=1e9)], numbered(100))
+    path = archived(tmp_path / "x.sigmf", [meta])
+    with pytest.raises(RecordingError, match=r"there is no a\.sigmf-data") as told:
+        open_recording(path, station="Dw")
+    assert told.value.place == str(path / "scan" / meta.name)
 
 
 def test_a_sample_that_was_cut_is_told(tmp_path):
@@ -369,6 +472,48 @@ def test_what_is_given_must_agree(tmp_path):
     path.with_name("a.sigmf-meta.toml").write_text("sample_rate = 2e5\n")
     with pytest.raises(RecordingError, match=r"sample_rate = 100000, .*toml says 200000"):
         open_recording(path, station="Dw")
+    for text, match in (
+        ("start = 2026-03-01T12:00:01\n", "says 2026-03-01T12:00:01"),
+        ("complex = false\n", "complex = True, .*toml says False"),
+    ):
+        path.with_name("a.sigmf-meta.toml").write_text(text)
+        with pytest.raises(RecordingError, match=match):
+            open_recording(path, station="Dw")
+    path.with_name("a.sigmf-meta.toml").write_text("start = 2026-03-01T12:00:00.000001\n")
+    assert open_recording(path, station="Dw").sample_count == 100  # both to a microsecond
+
+
+def test_files_that_do_not_belong_together(tmp_path):
+    own = {"channels": [{"name": "X", "sky_frequency": 1e9}]}
+    paths = []
+    for name, frequency in (("a", 1e9), ("b", 2e9)):
+        own["channels"][0]["sky_frequency"] = frequency
+        path = put(tmp_path, [{"sample_start": 0, "frequency": frequency}], numbered(100), name)
+        paths.append(path)
+    # the start that a sidecar states is that of the file beside which it lies
+    paths[0].with_name("a.sigmf-meta.toml").write_text("start = 2026-01-01T00:00:00\n")
+    assert open_recording(paths[0], station="Dw").start.iso(0) == "2026-01-01T00:00:00"
+    with pytest.raises(MissingDataError, match="capture 0 has no core:datetime") as told:
+        open_recording(paths, station="Dw")
+    assert told.value.place == str(paths[1])
+    for path, station in zip(paths, ("Dw", "On"), strict=True):
+        content = json.loads(path.read_text())
+        content["global"]["kitestring:station"] = station
+        content["captures"][0]["core:datetime"] = "2026-01-01T00:00:00Z"
+        path.write_text(json.dumps(content))
+    with pytest.raises(RecordingError, match=r"of station 'On', .* of 'Dw'"):
+        open_recording(paths)
+
+
+def test_an_extension_of_ours_that_lies(tmp_path):
+    path = put(tmp_path, [capture(0, frequency=1e9)], numbered(100))
+    content = json.loads(path.read_text())
+    for key, value in (("sideband", "left"), ("zero", "top"), ("sky_frequency", "high")):
+        channel = {"name": "X", "sky_frequency": 1e9} | {key: value}
+        content["global"]["kitestring:channels"] = [channel]
+        path.write_text(json.dumps(content))
+        with pytest.raises(RecordingError, match="kitestring:channels cannot be read"):
+            open_recording(path, station="Dw")
 
 
 def test_real_samples_need_sidebands(tmp_path):
@@ -389,12 +534,34 @@ def test_real_samples_need_sidebands(tmp_path):
             {"channels": [Channel("a", 1e9, 1, 1e5, True), Channel("b", 1e9, 1, 2e5, True)]},
             "one sample rate",
         ),
+        ({"channels": [Channel("a", np.nan, 1, 1e5, True)]}, "nan Hz"),
+        ({"channels": [Channel("a", 1e9, 1, 0.0, True)]}, "0 samples a second"),
+        ({"channels": [Channel("a", 1e9, 1, np.inf, True)]}, "inf samples a second"),
     ],
 )
 def test_what_cannot_be_written(tmp_path, options, match):
     options = {"channels": make_channels(1, True), "station": "Dw", "start": START} | options
     with pytest.raises(ConfigurationError, match=match):
         SigmfWriter(tmp_path / "a", **options)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "match"),
+    [
+        ((10,), {}, r"shape \(10,\), \(2, n\)"),
+        ((3, 10), {}, r"shape \(3, 10\)"),
+        ((2, 10), {"valid": np.ones(7, bool)}, r"valid has shape \(7,\)"),
+        ((2, 10), {"sigma": [1, 2, 3]}, r"sigma has shape \(3,\)"),
+    ],
+)
+def test_samples_that_do_not_fit_the_channels(tmp_path, shape, options, match):
+    """One row of samples must not become all channels."""
+    channels = make_channels(2, True)
+    writer = SigmfWriter(tmp_path / "a", station="Dw", start=START, channels=channels)
+    with pytest.raises(ConfigurationError, match=match):
+        writer.write(np.zeros(shape, np.complex64), **options)
+    writer.write(np.zeros((2, 1), np.complex64))
+    writer.close()
 
 
 def test_an_unfinished_recording_has_no_metadata(tmp_path):

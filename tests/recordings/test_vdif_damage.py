@@ -351,6 +351,23 @@ def test_a_sample_rate_that_frame_numbers_contradict(tmp_path, factor):
         VdifRecording(path, station="Tm", channels=channels)
 
 
+def test_the_last_frames_of_two_seconds_damaged_alike(tmp_path):
+    """A number that two seconds end with, but that no frames lead up to, is none."""
+    path = tmp_path / "a.vdif"
+    with VdifWriter(
+        path, station="Tm", start=START, channels=CHANNELS, bits=16, payload_bytes=PAYLOAD
+    ) as writer:
+        writer.write_codes(np.zeros((THREADS, 300 * SAMPLES), np.uint16))
+    frames = [bytearray(f) for f in split(path.read_bytes())]
+    for end in (12, 52):  # of thread 1, seconds that end after 20 frames
+        frames[2 * end - 1][6] ^= 0x80
+    path.write_bytes(b"".join(frames))
+    for rate in (RATE, None):
+        index = VdifIndex.build([path], sample_rate=rate)
+        assert index.sample_rate == RATE
+        assert index.counts.missing == 2
+
+
 def test_blocks_may_be_read_by_several_threads(tmp_path, whole):
     path = tmp_path / "a.vdif"
     path.write_bytes(whole)

@@ -19,6 +19,7 @@ from kitestring.recordings import vdif_index, vdif_outline, vdif_spans
 from kitestring.recordings.describe import describe
 from kitestring.recordings.types import Channel
 from kitestring.recordings.vdif import VdifRecording, VdifWriter
+from kitestring.recordings.vdif_header import VdifHeader
 
 # 16-bit samples hold their own number, so that a shift by one would show
 START = Epoch.from_iso("2026-03-01T12:00:00.4")
@@ -202,6 +203,48 @@ def test_parts_that_were_never_written(tmp_path, whole, long):
     assert np.count_nonzero(valid) == SPAN // FRAME * SAMPLES
     assert told
     assert recording.stop.since(recording.start) == pytest.approx(FRAMES / PER_SECOND)
+
+
+@pytest.mark.parametrize("mib", [8, 20])
+@pytest.mark.parametrize("lost", [(), (37, 38)])
+def test_long_frames_of_a_long_recording(tmp_path, mib, lost):
+    """Frames of which few fit into what is looked at around a place; all but heads are holes."""
+    payload, per_second, frames = (mib << 20) - 32, 4, 4000 // mib
+    path = tmp_path / "a.vdif"
+    kept = [k for k in range(frames) if k not in lost]
+    with path.open("wb") as file:
+        for place, k in enumerate(kept):
+            slot, thread = divmod(k, 2)
+            header = VdifHeader(
+                False, False, 1000 + slot // per_second, 52, slot % per_second, 1, 1,
+                payload + 32, 8, False, thread, 0x546D, 0,
+            )  # fmt: skip
+            file.seek(place * (payload + 32))
+            file.write(header.words().tobytes() + bytes([k % 251 + 1]) * 8)
+        file.truncate(len(kept) * (payload + 32))
+    rate = float(payload * per_second)
+    for full in (False, True):
+        counts = describe(path, full=full, sample_rate=rate).survey.counts
+        assert (counts.missing, counts.wrong_time, counts.time_jumps) == (len(lost), 0, 0)
+    channels = [Channel(f"CH{i}", 8.4e9, 1, rate) for i in range(2)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordingWarning)
+        recording = VdifRecording(path, station="Tm", channels=channels)
+        assert recording.index.spans is not None
+        for k in range(frames):
+            codes, valid = recording.read_codes(k // 2 * payload, 8, (k % 2,))
+            assert valid.all() == (k not in lost)
+            assert_array_equal(codes, valid * np.uint8(k % 251 + 1))
+
+
+def test_a_long_file_that_is_cut_before_it_is_read(tmp_path, whole, long):
+    """Its headers are read only now: to touch what is gone would end the program."""
+    path = tmp_path / "a.vdif"
+    path.write_bytes(whole)
+    recording = VdifRecording(path, station="Tm", channels=CHANNELS)
+    os.truncate(path, len(whole) // 10)
+    with pytest.raises(RecordingError, match=f"byte {len(whole) // 10}: the file ends here now"):
+        recording.read(recording.sample_count // 2, 100)
 
 
 def test_a_file_that_is_cut_while_it_is_read(tmp_path, whole):

@@ -334,6 +334,18 @@ def test_channels_that_contradict_the_file(tmp_path, channels, match):
         ({"start": START.shifted(0.0012)}, "Start at 2026-03-01T12:00:00.000000000"),
         ({"start": Epoch.from_iso("1999-12-31T23:59:59")}, "2000 to 2065"),
         ({"edv": 3}, "edv=1"),
+        (
+            {
+                "edv": 3,
+                "payload_bytes": 1000,
+                "threads": False,
+                "channels": make_channels(4, rate=8e6),
+            },
+            "threads=True",
+        ),
+        ({"edv": 1, "channels": make_channels(1, rate=6400.0)}, "cannot be written"),
+        ({"edv": 1, "channels": make_channels(1, rate=2e13)}, "cannot be written"),
+        ({"channels": make_channels(1, rate=1e30)}, "has 1 to 16777216"),
         ({"bits": 3}, "3 bits"),
         ({"channels": []}, "0 channels"),
     ],
@@ -345,6 +357,26 @@ def test_what_vdif_cannot_express_is_refused(tmp_path, options, match):
     }  # fmt: skip
     with pytest.raises(ConfigurationError, match=match):
         VdifWriter(tmp_path / "a.vdif", **(settings | options))
+
+
+@pytest.mark.parametrize(
+    ("rate", "is_complex"),
+    [
+        (2e3, False),
+        (1e3, True),
+        (1.001e6, True),
+        (64e6, False),
+        (16.777214e9, False),
+        (1.7e10, True),
+    ],
+)
+def test_header_rates(rate, is_complex):
+    """Whole kHz or MHz of 23 bits, of complex samples: twice that of real ones."""
+    header = VdifHeader(
+        False, False, 0, 53, 0, 1, 1, 96, 2, is_complex, 0, 0x546D, 1, header_rate=rate
+    )
+    assert header.rate_bits
+    assert VdifHeader.parse(header.words().tobytes()).header_rate == rate
 
 
 def test_codes_that_do_not_fit_are_refused(tmp_path):

@@ -84,6 +84,8 @@ name = "URUMQI"
 sefd = 90.0
 """
 
+LAST = "sefd = 90.0\n"
+
 
 def scenario(tmp_path, text=SMALL):
     path = tmp_path / "scenario.toml"
@@ -175,6 +177,39 @@ def test_nothing_is_overwritten_unless_asked(tmp_path):
         simulate_session(path, out / "notes.txt", force=True)
 
 
+@pytest.mark.parametrize("name", ["session.toml", "recordings/No0001_URUMQI.vdif"])
+def test_a_real_session_is_never_replaced(tmp_path, name):
+    own = tmp_path / "out" / name
+    own.parent.mkdir(parents=True)
+    own.write_text('name = "observed"')
+    with pytest.raises(ConfigurationError, match="of no simulation"):
+        simulate_session(scenario(tmp_path), tmp_path / "out", force=True)
+    assert contents(tmp_path / "out") == {name: b'name = "observed"'}
+
+
+def test_recorders_of_sigmf_have_outages(tmp_path):
+    """Samples that were not taken are invalid at their epochs; all others are as without."""
+    text = SMALL.replace("seed = 3", 'seed = 3\nbits = 8\nformat = "sigmf"')
+    fault = '\n[[truth.fault]]\nstations = ["URUMQI"]\noutages = [[0.02, 0.03], [0.0, 0.001]]\n'
+    blocks = []
+    for name, each in (("whole", text), ("hit", text + fault)):
+        simulate_session(scenario(tmp_path, each), tmp_path / name)
+        setting = Setting(Context(tmp_path / name, read_session(tmp_path / name)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RecordingWarning)
+            found = setting.recording(setting.session.recording[1])
+        first = round(float(found.start.since(setting.session.scan[0].span[0])) * 8e6)
+        assert first == (8000 if name == "hit" else 0)
+        blocks.append(found.read(8000 - first, 792_000))
+    whole, hit = blocks
+    time = (8000 + np.arange(792_000)) / 8e6
+    assert np.array_equal(hit.valid[0], (time < 0.02) | (time >= 0.03))
+    assert np.array_equal(hit.samples[hit.valid], whole.samples[hit.valid])
+    assert not (tmp_path / "hit" / "recordings" / "No0001_URUMQI.vdif").exists()
+    truth = json.loads((tmp_path / "hit" / "truth.json").read_text())
+    assert truth["scans"][0]["stations"][1]["outages"] == [[0.02, 0.03], [0.0, 0.001]]
+
+
 def test_faults_are_made_and_told(tmp_path):
     text = (
         SMALL
@@ -196,7 +231,7 @@ outages = [[0.02, 0.03]]
         ("No0001", "TIANMA65"), ("No0002", "TIANMA65"), ("No0002", "URUMQI"),
     ]  # fmt: skip
     truth = json.loads((tmp_path / "out" / "truth.json").read_text())
-    (record,) = truth["scans"][0]["faults"]["TIANMA65"]
+    record = truth["scans"][0]["faults"]["TIANMA65"]
     # 25 frames of 4 ms in each of two channels
     assert record["frames"] == 50
     setting = Setting(Context(tmp_path / "out", session))
@@ -285,6 +320,22 @@ def test_an_uplink_is_turned_round(tmp_path):
     assert slopes[0] == pytest.approx(2 * slopes[1], rel=0.2)
 
 
+def test_media_delay_the_way_up(tmp_path):
+    """Air adds to the round trip by its mapping, plasma takes its phase delay away."""
+    uplink = 'cn0 = 60.0\nuplink = { station = "TIANMA65", frequency = 7.17e9, turnaround = 1.17 }'
+    found = []
+    for extra in ("", "zenith = 3.0\n", "tec = 50.0\n"):
+        text = SMALL.replace("cn0 = 60.0", uplink).replace("sefd = 50.0\n", f"sefd = 50.0\n{extra}")
+        made = observation_of(read_scenario(scenario(tmp_path, text)), 1)
+        found.append(float(made.light_time(made.scans[1].start)))
+    air, plasma = (value - found[0] for value in found[1:])
+    # both grow towards the horizon, plasma's thin layer less
+    slant = air / (3.0 / 299792458.0)
+    assert 1.0 < slant < 10.0
+    zenith = 40.3082 * 50e16 / 299792458.0 / 7.17e9**2
+    assert 1.0 < -plasma / zenith < min(slant, 3.0)
+
+
 def test_a_lander_and_a_file_are_targets(tmp_path):
     text = SMALL.replace(
         "[truth.signal]",
@@ -363,6 +414,32 @@ def test_every_key_is_told():
         ('name = "No0001"', 'name = "../x"', ConfigurationError, "names files"),
         ("duration = 0.1", "duration = 0.1\nlenght = 1", ConfigurationError, "lenght"),
         ("sefd = 90.0", 'sefd = 90.0\nsetup = "other"', ConfigurationError, "setup 'other'"),
+        (LAST, LAST + "[[truth.fault]]\nmissing = true", ConfigurationError, "at all stations"),
+        (
+            LAST,
+            LAST + '[[truth.fault]]\nstations = ["MIYUN50"]',
+            ConfigurationError,
+            "station 'MIYUN50', which is not listed.*TIANMA65, URUMQI",
+        ),
+        (LAST, LAST + '[[truth.fault]]\nscans = ["No1"]', ConfigurationError, "No0001, No0002"),
+        (LAST, LAST + "[[truth.fault]]\nmissing = true\nlost = 0.1", ConfigurationError, "has no"),
+        (
+            LAST,
+            LAST + '[[truth.source]]\nname = "0748"\nflux = 1.0',
+            ConfigurationError,
+            "'0748', which is not listed",
+        ),
+        ("cn0 = 60.0", "cn0 = 6000.0", ConfigurationError, "signal.cn0"),
+        (LAST, LAST + "delays = [1.0, 0.0]", ConfigurationError, "delays.0"),
+        (LAST, LAST + "tec = 1e16", ConfigurationError, "tec"),
+        (LAST, LAST + "phase_cal = { spacing = 1.0 }", ConfigurationError, "4000 Hz or more"),
+        ("sample_rate = 8e6", "sample_rate = 8e18", ConfigurationError, "sample rate"),
+        (
+            "cn0 = 60.0",
+            'cn0 = 60.0\nuplink = { station = "DSS14", frequency = 7.17e9, turnaround = 1.17 }',
+            KitestringError,
+            "elevation",
+        ),
     ],
 )
 def test_what_cannot_be_is_told(tmp_path, old, new, error, message):

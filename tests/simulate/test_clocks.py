@@ -64,9 +64,29 @@ def test_jumps_last():
     assert float(found.at_offset(12.0 - start, 1)) == pytest.approx(1e-12)
 
 
+def test_a_jump_between_steps_leaves_the_noise():
+    """Jumps fall on any millisecond; noise and other jumps are as without it."""
+    noise = {"white": 1e-12, "flicker": 1e-13, "seed": (3,)}
+    early, late = ClockJump(START.shifted(20.375), 5e-9), ClockJump(START.shifted(30.017), -2e-9)
+    plain = TrueClock(START, 1e-6, 1e-12, **noise).polynomial(START, START.shifted(60.0))
+    both = TrueClock(START, 1e-6, 1e-12, (early, late), **noise)
+    for begin, end, pieces in ((25.0, 35.0, 10_000), (0.0, 25.0, 200)):
+        found = both.polynomial(START.shifted(begin), START.shifted(end))
+        assert len(found.coefficients) == pieces
+        start = float(found.start.since(START))
+        t = np.sort([*np.linspace(begin, end, 999), 20.3749, 20.3751, 30.0169, 30.0171])
+        t = t[(t >= begin) & (t <= end) & (abs(t / STEP - np.rint(t / STEP)) > 1e-6)]
+        jumped = 5e-9 * (t > 20.375) - 2e-9 * (t > 30.017)
+        # last digits of a microsecond
+        expected = plain.at_offset(t) + jumped
+        assert found.at_offset(t - start) == pytest.approx(expected, rel=0, abs=2e-21)
+        slope = plain.at_offset(t, 1)
+        assert found.at_offset(t - start, 1) == pytest.approx(slope, rel=0, abs=1e-20)
+
+
 def test_refuses():
-    with pytest.raises(ConfigurationError, match="cannot jump at"):
-        TrueClock(START, jumps=(ClockJump(START.shifted(0.1), 1e-9),))
+    with pytest.raises(ConfigurationError, match="whole millisecond"):
+        TrueClock(START, jumps=(ClockJump(START.shifted(0.1003), 1e-9),))
     with pytest.raises(ConfigurationError, match="Allan deviations"):
         TrueClock(START, white=-1e-13)
     with pytest.raises(ConfigurationError, match="before the first scan"):

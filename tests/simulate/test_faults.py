@@ -35,7 +35,8 @@ def frames(path):
 
 def damaged(path, faults, seed=1):
     before = frames(path)
-    return before, damage_vdif(path, faults, 4000.0, (seed,)), frames(path)
+    listed = faults if isinstance(faults, list) else [faults]
+    return before, damage_vdif(path, listed, 4000.0, (seed,)), frames(path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -90,6 +91,20 @@ def test_an_outage_and_the_rest_come_out_at_their_epochs(file):
     # repeated frames and those out of order are all there; a ruined frame may contradict
     # one that is sound, and then neither counts
     assert gone <= missing <= gone + 2 * ruined
+
+
+def test_several_faults_are_of_the_undamaged_file(file):
+    """An outage is at its time whatever another fault has taken; nothing may be left at all."""
+    faults = [FrameFaults(lost=0.5), FrameFaults(corrupted=0.5, outages=[(0.2, 0.225)])]
+    before, record, after = damaged(file, faults)
+    assert record.hit["outage"] == list(range(800, 900))
+    # the half of what the first fault has left, 900 frames in all
+    assert stats.binomtest(len(record.hit["corrupted"]), 900, 0.25).pvalue > 0.001
+    left = np.delete(np.arange(1000), record.hit["lost"] + record.hit["outage"])
+    assert np.array_equal(after[:, 32:], before[left, 32:])
+    _, record, after = damaged(file, [FrameFaults(lost=1.0), FrameFaults(late=0.1)])
+    assert list(record.hit) == ["lost"]
+    assert len(after) == 0
 
 
 def test_the_same_seed_hits_the_same_frames(file):

@@ -91,24 +91,33 @@ def rotate_complex(
             pr, pi = pr * sr - pi * si, pr * si + pi * sr
 
 
-@kernel(fastmath=CONTRACT)
-def pick_bins(spectra: Singles, rest: Floats, lowest: int, direction: int, out: Singles) -> None:
-    """Take the bins of a band, undo the fractional sample and set ascending sky frequency.
+@kernel()
+def decode(
+    packed: NDArray[np.uint8], bits: int, parts: int, flip: int, levels: Singles, runs: Integers,
+    out: Singles,
+) -> None:  # fmt: skip
+    """Decode the valid samples of a packed stream: runs (n, 2); out (sample * parts,)."""
+    mask = (1 << bits) - 1
+    for r in range(runs.shape[0]):
+        for k in range(runs[r, 0] * parts, min(runs[r, 1] * parts, out.shape[0])):
+            bit = k * bits
+            word = np.int64(packed[bit >> 3]) | np.int64(packed[(bit >> 3) + 1]) << 8
+            out[k] = levels[((word >> (bit & 7)) & mask) ^ flip]
 
-    spectra (segment, 2 N) float32, real and imaginary parts in turn; rest
-    (segment,) samples; lowest: signed FFT index of the band's lowest bin; from
-    there the index ascends or descends (direction). Writes out (segment, 2,
-    bin) float32, conjugated where it descends.
+
+@kernel(fastmath=CONTRACT)
+def pick_bins(spectra: Singles, turn: Floats, out: Singles) -> None:
+    """Take the first bins of spectra and turn bin k by turn k cycles.
+
+    spectra (segment, 2 N) float32, real and imaginary parts in turn; turn
+    (segment,) cycles. Writes out (segment, 2, bin) float32.
     """
     table = np.empty((2, BLOCK), np.float32)
-    length = spectra.shape[1] // 2
     bins = out.shape[2]
-    sign = np.float32(direction)
     for s in range(spectra.shape[0]):
-        turn = rest[s] / length
-        sr, si = fill_table(turn * direction, table)
-        pr = math.cos(TWO_PI * turn * lowest)
-        pi = math.sin(TWO_PI * turn * lowest)
+        sr, si = fill_table(turn[s], table)
+        pr = 1.0
+        pi = 0.0
         z = spectra[s]
         yr = out[s, 0]
         yi = out[s, 1]
@@ -117,15 +126,11 @@ def pick_bins(spectra: Singles, rest: Floats, lowest: int, direction: int, out: 
             ar = np.float32(pr)
             ai = np.float32(pi)
             for j in range(count):
-                at = lowest + direction * (low + j)
-                if at < 0:
-                    at += length
-                elif at >= length:
-                    at -= length
                 cr = ar * table[0, j] - ai * table[1, j]
                 ci = ar * table[1, j] + ai * table[0, j]
-                yr[low + j] = z[2 * at] * cr - z[2 * at + 1] * ci
-                yi[low + j] = sign * (z[2 * at] * ci + z[2 * at + 1] * cr)
+                k = 2 * (low + j)
+                yr[low + j] = z[k] * cr - z[k + 1] * ci
+                yi[low + j] = z[k] * ci + z[k + 1] * cr
             pr, pi = pr * sr - pi * si, pr * si + pi * sr
 
 
@@ -133,16 +138,15 @@ def pick_bins(spectra: Singles, rest: Floats, lowest: int, direction: int, out: 
 def multiply(x: Singles, segments: int, pairs: Integers, total: Floats) -> None:
     """Add X1 conj(X2) of all segments to total.
 
-    x (input, segment, 2, bin) float32; pairs (pair, 4) with the inputs in
-    columns 2 and 3; total (pair, 2, bin) float64. A tile is summed in float32:
-    keep it below some hundred segments.
+    x (input, segment, 2, bin) float32; pairs (pair, 2): inputs; total (pair, 2, bin)
+    float64. A tile is summed in float32: keep it below some hundred segments.
     """
     bins = x.shape[3]
     re = np.empty(bins, np.float32)
     im = np.empty(bins, np.float32)
     for p in range(pairs.shape[0]):
-        a = pairs[p, 2]
-        b = pairs[p, 3]
+        a = pairs[p, 0]
+        b = pairs[p, 1]
         re[:] = 0
         im[:] = 0
         for s in range(segments):
@@ -160,31 +164,73 @@ def multiply(x: Singles, segments: int, pairs: Integers, total: Floats) -> None:
             total[p, 1, k] += im[k]
 
 
+@kernel(fastmath=CONTRACT)
+def place_segments(
+    total: Floats, middle: Floats, whole: int, rest: float, first: int, samples: int, rate: float,
+    out_first: Integers, out_rest: Floats, delay: Floats, slope: Floats, bend: Floats,
+) -> None:  # fmt: skip
+    """Place segments by a polynomial; see `kitestring.correlate.steering.Steering`.
+
+    total (order + 1,): delay + clock, s, ascending powers of `middle` (segment,), s.
+    Segment i begins at sample whole + rest + (first + i) * samples + delay * rate.
+    """
+    order = total.shape[0] - 1
+    for i in range(middle.shape[0]):
+        x = middle[i]
+        value, once, twice = total[order], 0.0, 0.0
+        for k in range(order - 1, -1, -1):
+            twice = twice * x + once
+            once = once * x + value
+            value = value * x + total[k]
+        delay[i] = value
+        slope[i] = once
+        bend[i] = 2.0 * twice
+        place = rest + value * rate
+        shift = np.rint(place)
+        out_first[i] = whole + (first + i) * samples + np.int64(shift)
+        out_rest[i] = place - shift
+
+
+@kernel(fastmath=CONTRACT)
+def segment_phases(
+    delay: Floats, slope: Floats, bend: Floats, rest: Floats, samples: int, rate: float,
+    zero: float, middle: float, direction: int, start: Floats, step: Floats,
+) -> None:  # fmt: skip
+    """Set the phase of the first sample and the step, cycles; see `Steering.phase`.
+
+    zero: sky frequency of baseband zero; middle: of the middle of the band, from there.
+    """
+    for i in range(delay.shape[0]):
+        shift = -rest[i] / rate
+        at_middle = zero * (delay[i] + shift * (slope[i] + 0.5 * shift * bend[i]))
+        each = (zero * (slope[i] * (1.0 - slope[i]) + shift * bend[i]) + middle * slope[i]) / rate
+        begin = at_middle - each * (samples / 2)
+        start[i] = direction * (begin - np.rint(begin))
+        step[i] = direction * each
+
+
 @kernel()
-def count_valid(valid: Flags, first: Integers, samples: int, out: Integers) -> None:
-    """Count the valid samples of each segment: valid (n,) bool; out (segment,) int64."""
+def count_valid(runs: Integers, first: Integers, samples: int, out: Integers) -> None:
+    """Count the valid samples of each segment: runs (n, 2) ascending; out (segment,) int64."""
     for s in range(first.shape[0]):
+        a, b = first[s], first[s] + samples
         n = 0
-        for k in range(first[s], first[s] + samples):
-            n += valid[k]
+        for r in range(np.searchsorted(runs[:, 1], a, side="right"), runs.shape[0]):
+            if runs[r, 0] >= b:
+                break
+            n += min(runs[r, 1], b) - max(runs[r, 0], a)
         out[s] = n
 
 
 @kernel()
 def count_both(
-    valid1: Flags,
-    first1: Integers,
-    count1: Integers,
-    n1: int,
-    valid2: Flags,
-    first2: Integers,
-    count2: Integers,
-    n2: int,
-) -> float:
+    runs1: Integers, first1: Integers, count1: Integers, n1: int,
+    runs2: Integers, first2: Integers, count2: Integers, n2: int,
+) -> float:  # fmt: skip
     """Return the segments' worth of samples valid at both ends.
 
     n1 and n2 are the samples in a segment (they differ between real and complex
-    channels of one band).
+    channels of one band): stretches are compared in units of 1 / (n1 n2) of a segment.
     """
     total = 0.0
     for s in range(first1.shape[0]):
@@ -193,8 +239,19 @@ def count_both(
         elif count2[s] == n2:
             total += count1[s] / n1
         elif count1[s] > 0 and count2[s] > 0:
-            n = 0
-            for k in range(n1):
-                n += valid1[first1[s] + k] & valid2[first2[s] + k * n2 // n1]
-            total += n / n1
+            shared = 0
+            begin = np.searchsorted(runs2[:, 1], first2[s], side="right")
+            for r in range(np.searchsorted(runs1[:, 1], first1[s], side="right"), runs1.shape[0]):
+                low = max(runs1[r, 0] - first1[s], 0) * n2
+                high = min(runs1[r, 1] - first1[s], n1) * n2
+                if low >= high:
+                    break
+                for q in range(begin, runs2.shape[0]):
+                    a = max((runs2[q, 0] - first2[s]) * n1, low)
+                    b = min((runs2[q, 1] - first2[s]) * n1, high)
+                    if runs2[q, 0] - first2[s] >= n2:
+                        break
+                    if a < b:
+                        shared += b - a
+            total += shared / (n1 * n2)
     return total

@@ -17,18 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.correlate.channels import Band, Matching, Products, match_channels
+from kitestring.correlate.steering import Placement, place
 from kitestring.errors import ConfigurationError
 from kitestring.model.polynomials import DelayModel
 from kitestring.model.time import Epoch
 from kitestring.recordings.types import Recording
 
-CHUNK_SAMPLES = 1 << 22
-"""Samples of all stations and channels together in a chunk: 16 MiB of float32."""
+CHUNK_SAMPLES = 1 << 24
+"""Samples of all stations and channels together in a chunk: 64 MiB of float32."""
+SUMS_BYTES = 1 << 21
+"""Most bytes of sums of a chunk of more than one integration."""
+WHOLE_BATCHES = 64
+"""Where an integration is cut, it is cut at multiples of so many segments."""
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """A span of segments inside one integration: the unit of work.
+class Part:
+    """A span of segments inside one integration.
 
     Attributes
     ----------
@@ -46,16 +51,39 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class Chunk:
+    """The unit of work: several short integrations, or a piece of a long one.
+
+    Attributes
+    ----------
+    parts : tuple of Part
+        One after another without gaps, each of another integration.
+    """
+
+    parts: tuple[Part, ...]
+
+    @property
+    def first(self) -> int:
+        """First segment, counted from `Plan.start`."""
+        return self.parts[0].first
+
+    @property
+    def segments(self) -> int:
+        """Number of segments."""
+        return sum(part.segments for part in self.parts)
+
+
+@dataclass(frozen=True)
 class ChunkSums:
     """What an engine makes of a chunk.
 
     Attributes
     ----------
-    spectra : tuple of ndarray of complex128, one for each band, shape (pair, bin)
+    spectra : tuple of ndarray of complex128, one for each band, shape (part, pair, bin)
         Sums over segments of X1 conj(X2), in the order of `Band.pairs`, bins
         in ascending sky frequency, X the plain (unscaled) Fourier sum over a
         segment with invalid samples as zeros.
-    counts : tuple of ndarray of float64, one for each band, shape (pair,)
+    counts : tuple of ndarray of float64, one for each band, shape (part, pair)
         Segments' worth of samples that were valid at both ends.
     """
 
@@ -87,6 +115,8 @@ class Plan:
         Station pairs.
     matching : Matching
         Bands and what could not be matched.
+    placements : tuple of Placement
+        Where each station's samples are.
     chunks : tuple of Chunk
         In order; chunk edges depend on the data's shape, never on how many
         threads or workers there are.
@@ -99,6 +129,7 @@ class Plan:
     segment: float
     baselines: tuple[tuple[str, str], ...]
     matching: Matching
+    placements: tuple[Placement, ...]
     chunks: tuple[Chunk, ...]
 
     @property
@@ -169,6 +200,7 @@ def make_plan(
         segment=segment,
         baselines=tuple((a, b) for a, b in baselines),
         matching=matching,
+        placements=tuple(place(r, model.stations[r.station], start) for r in recordings),
         chunks=(),
     )
     return replace(plan, chunks=_chunks(plan, total, integration / segment))
@@ -209,10 +241,21 @@ def _chunks(plan: Plan, total: int, each: float) -> tuple[Chunk, ...]:
     """
     samples = sum(plan.samples(item.station) for band in plan.bands for item in band.inputs)
     most = max(1, CHUNK_SAMPLES // samples)
-    chunks = []
+    piece = max(most // WHOLE_BATCHES * WHOLE_BATCHES, min(most, WHOLE_BATCHES))
     edges = [*(round(k * each) for k in range(int(total / each) + 1)), total]
     integrations = [(a, min(b, total)) for a, b in pairwise(edges) if a < min(b, total)]
+    sums = 16 * plan.bins * sum(len(band.pairs) for band in plan.bands)
+    chunks, waiting = [], list[Part]()
     for integration, (low, high) in enumerate(integrations):
-        for first in range(low, high, most):
-            chunks.append(Chunk(integration, first, min(most, high - first)))
+        full = (len(waiting) + 1) * sums > SUMS_BYTES
+        if waiting and (full or sum(p.segments for p in waiting) + high - low > most):
+            chunks.append(Chunk(tuple(waiting)))
+            waiting = []
+        if high - low <= most:
+            waiting.append(Part(integration, low, high - low))
+            continue
+        for first in range(low, high, piece):
+            chunks.append(Chunk((Part(integration, first, min(piece, high - first)),)))
+    if waiting:
+        chunks.append(Chunk(tuple(waiting)))
     return tuple(chunks)

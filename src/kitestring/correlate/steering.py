@@ -21,15 +21,21 @@ segment's middle: 0.0002 cycle for 256 bins and a T' of 3e-6.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kitestring.correlate.plan import Chunk, Plan
-from kitestring.model.polynomials import PiecewisePolynomial
+from kitestring.correlate import _kernels
+from kitestring.model.polynomials import PiecewisePolynomial, StationDelay
 from kitestring.model.time import EPOCH_QUANTUM, Epoch
 from kitestring.recordings.types import Channel, Recording
+
+if TYPE_CHECKING:
+    from kitestring.correlate.plan import Chunk, Plan
 
 Floats = NDArray[np.float64]
 
@@ -73,18 +79,47 @@ class Steering:
             below 1e-6 cycle for stations on Earth and segments to 1 ms.
         """
         low, high = channel.sky_edges
-        middle = (low + high) / 2 - channel.sky_frequency
-        shift = -self.rest / self.sample_rate
-        at_middle = channel.sky_frequency * (
-            self.delay + shift * (self.rate + 0.5 * shift * self.acceleration)
-        )
-        slope = (
-            channel.sky_frequency * (self.rate * (1.0 - self.rate) + shift * self.acceleration)
-            + middle * self.rate
-        ) / self.sample_rate
-        start = at_middle - slope * (self.samples / 2)
-        start -= np.rint(start)
-        return channel.direction * start, channel.direction * slope
+        start, step = np.empty_like(self.rest), np.empty_like(self.rest)
+        _kernels.segment_phases(
+            self.delay, self.rate, self.acceleration, self.rest, self.samples, self.sample_rate,
+            channel.sky_frequency, (low + high) / 2 - channel.sky_frequency, channel.direction,
+            start, step,
+        )  # fmt: skip
+        return start, step
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What places a station's samples, the same for a whole correlation.
+
+    Attributes
+    ----------
+    whole, rest : int, float
+        The first label's place among the recording's samples, in samples.
+    within : float
+        The first label, seconds after a whole second.
+    delay, clock : PiecewisePolynomial
+        The station's model.
+    begin : (float, float)
+        Seconds from the start of `delay` and of `clock` to the whole second before
+        the first label.
+    """
+
+    whole: int
+    rest: float
+    within: float
+    delay: PiecewisePolynomial
+    clock: PiecewisePolynomial
+    begin: tuple[float, float]
+
+
+def place(recording: Recording, model: StationDelay, start: Epoch) -> Placement:
+    """Return how a recording is placed in a correlation whose first label is `start` (UTC)."""
+    origin = Epoch("utc", start.day, np.floor(start.second))
+    within = float(start.second - origin.second)
+    whole, rest = _label_in_samples(recording, origin, within)
+    begin = (float(origin.since(model.delay.start)), float(origin.since(model.clock.start)))
+    return Placement(whole, rest, within, model.delay, model.clock, begin)
 
 
 def steer(plan: Plan, station: int, chunk: Chunk) -> Steering:
@@ -95,37 +130,52 @@ def steer(plan: Plan, station: int, chunk: Chunk) -> Steering:
     SpanError
         Where the delay model does not cover the chunk.
     """
-    recording = plan.recordings[station]
+    placed = plan.placements[station]
     samples = plan.samples(station)
-    rate = recording.sample_rate
-    origin = Epoch("utc", plan.start.day, np.floor(plan.start.second))
-    within = float(plan.start.second - origin.second)
-    segments = chunk.first + np.arange(chunk.segments, dtype=np.int64)
-    middle = np.asarray(within + (segments * samples + samples / 2) / rate, dtype=np.float64)
-    model = plan.model.stations[recording.station]
-
-    def total(derivative: int) -> Floats:
-        return _at(model.delay, origin, middle, derivative) + _at(
-            model.clock, origin, middle, derivative
-        )
-
-    delay = total(0)
-    whole, rest = _label_in_samples(recording, origin, within)
-    place = rest + delay * rate
-    shift = np.rint(place)
-    return Steering(
-        first=whole + segments * samples + shift.astype(np.int64),
-        rest=place - shift,
-        delay=delay,
-        rate=total(1),
-        acceleration=total(2),
+    rate = plan.recordings[station].sample_rate
+    count = chunk.segments
+    found = Steering(
+        first=np.empty(count, dtype=np.int64),
+        rest=np.empty(count),
+        delay=np.empty(count),
+        rate=np.empty(count),
+        acceleration=np.empty(count),
         samples=samples,
         sample_rate=rate,
     )
+    segments = chunk.first + np.arange(count, dtype=np.float64)
+    middles: Floats = placed.within + (segments * samples + samples / 2) / rate
+    for low, high in _one_piece(placed, middles):
+        about = float(middles[(low + high) // 2])
+        _kernels.place_segments(
+            _taylor(placed, about), middles[low:high] - about, placed.whole, placed.rest,
+            chunk.first + low, samples, rate, found.first[low:high], found.rest[low:high],
+            found.delay[low:high], found.rate[low:high], found.acceleration[low:high],
+        )  # fmt: skip
+    return found
 
 
-def _at(poly: PiecewisePolynomial, origin: Epoch, seconds: Floats, derivative: int) -> Floats:
-    return poly.at_offset(float(origin.since(poly.start)) + seconds, derivative)
+def _one_piece(placed: Placement, middles: Floats) -> list[tuple[int, int]]:
+    """Cut segments where a polynomial of the model ends."""
+    edges = {0, len(middles)}
+    for poly, begin in zip((placed.delay, placed.clock), placed.begin, strict=True):
+        poly.at_offset(begin + middles[[0, -1]])  # SpanError here, not silently clipped
+        first = int((begin + middles[0]) // poly.interval)
+        last = int((begin + middles[-1]) // poly.interval)
+        for piece in range(first + 1, last + 1):
+            edges.add(int(np.searchsorted(middles, piece * poly.interval - begin)))
+    return list(pairwise(sorted(edges)))
+
+
+def _taylor(placed: Placement, about: float) -> Floats:
+    """Return the coefficients of delay + clock in seconds from `about`, ascending."""
+    orders = [poly.coefficients.shape[1] for poly in (placed.delay, placed.clock)]
+    result = np.zeros(max(*orders, 3))
+    for poly, begin in zip((placed.delay, placed.clock), placed.begin, strict=True):
+        at = np.array([begin + about])
+        for k in range(poly.coefficients.shape[1]):
+            result[k] += poly.at_offset(at, k)[0] / math.factorial(k)
+    return result
 
 
 def _label_in_samples(recording: Recording, origin: Epoch, within: float) -> tuple[int, float]:

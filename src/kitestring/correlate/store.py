@@ -15,40 +15,242 @@ What that schema has no place for stands beside it:
 of both stations in the autocorrelations; where these were not correlated, unit
 power in each bin is taken. ``EFFECTIVE_INTEGRATION_TIME`` has no polarization
 in MSv4: it is that of the product of which most is valid.
+
+A store is laid out whole and then filled in blocks of integrations, each a
+Zarr chunk along time. What is safely on the disk stands in its journal
+(`kitestring.correlate.journal`). The root's metadata come last: until then no
+reader takes it for a store.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-import re
-import warnings
-from importlib.metadata import version
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from kitestring._write import write_atomically
+from kitestring.correlate.gather import Integration
+from kitestring.correlate.journal import (
+    Journal,
+    journal_path,
+    processor_kind,
+    read_journal,
+    sync_folder,
+    write_journal,
+)
+from kitestring.correlate.layout import (
+    BLOCK_ARRAYS,
+    CHECKSUM,
+    FRACTION,
+    FULL,
+    MODEL,
+    fill_block,
+    lay_out,
+    model_from_dict,
+    node_name,
+    root_text,
+)
 from kitestring.correlate.types import ChannelVisibilities, Visibilities
-from kitestring.errors import FormatError, MissingDataError
-from kitestring.model.polynomials import DelayModel, PiecewisePolynomial, StationDelay
+from kitestring.errors import ConfigurationError, FormatError, MissingDataError
 from kitestring.model.time import Epoch
 
 if TYPE_CHECKING:
     import xarray as xr
 
-SCHEMA_VERSION = "4.0.0"
-UNIX_EPOCH_MJD = 40587
-MODEL, CHECKSUM = "kitestring_delay_model", "kitestring_delay_model_checksum"
-_FRACTION = ("time", "baseline_id", "polarization")
+BLOCK_BYTES = 1 << 25
+"""Most bytes of a block of more than one integration."""
+_BYTES = 17  # of a visibility with its weight and flag
+_ROOT = "zarr.json"
 _REWRITE = "Correlate again, or restore the file."
+_READ = ("VISIBILITY", "VALID_FRACTION", "EPOCH_DAY", "EPOCH_SECOND", "EPOCH_NANOSECOND",
+         "INTEGRATION_TIME")  # fmt: skip
+
+
+def block_length(vis: Visibilities) -> int:
+    """Return how many integrations make a block of at most `BLOCK_BYTES`."""
+    times = len(vis.epoch)
+    each = _BYTES * sum(math.prod(c.data.shape[1:]) for c in vis.channels)
+    return max(1, min(times, BLOCK_BYTES // max(1, each)))
+
+
+class StoreWriter:
+    """Fills a store block by block; what is there already is kept (see `open_writer`).
+
+    Attributes
+    ----------
+    path : Path
+        The store.
+    done : int
+        Integrations that are safely written. The next one that is added is this one.
+    total : int
+        Integrations of the scan.
+    """
+
+    def __init__(self, path: Path, vis: Visibilities, block: int, journal: Journal) -> None:
+        self.path, self.total = path, len(vis.epoch)
+        self._outline, self._block, self._journal = vis, block, journal
+        self._waiting: list[Integration] = []
+
+    @property
+    def done(self) -> int:
+        """Integrations that are safely written."""
+        return self._journal.done
+
+    def add(self, one: Integration) -> None:
+        """Take in the next integration; a full block is written and seen on the disk.
+
+        Raises
+        ------
+        ConfigurationError
+            Where it cannot be written (a full disk). What was written before stays.
+        """
+        self._waiting.append(one)
+        reached = self.done + len(self._waiting)
+        if len(self._waiting) < self._block and reached < self.total:
+            return
+        with self._written():
+            fill_block(self.path, self._block_of(self._waiting), self.done)
+            self._sync(self.done // self._block)
+            self._journal = replace(self._journal, done=reached)
+            write_journal(self.path, self._journal)
+        self._waiting = []
+
+    def finish(self) -> None:
+        """Make the store one that readers take."""
+        with self._written():
+            write_atomically(self.path / _ROOT, root_text())
+            sync_folder(self.path)
+
+    def _block_of(self, some: Sequence[Integration]) -> Visibilities:
+        which = slice(self.done, self.done + len(some))
+        channels = [
+            replace(
+                channel,
+                data=np.stack([one.data[c] for one in some]),
+                weight=np.stack([one.weight[c] for one in some]),
+            )
+            for c, channel in enumerate(self._outline.channels)
+        ]
+        return replace(
+            self._outline,
+            epoch=self._outline.epoch[which],
+            integration=self._outline.integration[which],
+            channels=tuple(channels),
+        )
+
+    def _sync(self, block: int) -> None:
+        for array in _arrays(self.path, self._outline):
+            _sync_tree(array / "c" / str(block))
+            sync_folder(array / "c")
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as fault:
+            raise ConfigurationError(
+                f"the visibilities cannot be written ({fault.strerror or fault}); "
+                f"{self.done} of {self.total} integrations are safe.",
+                place=str(self.path),
+                next_step="Free some space, or make the folder writable; the same correlation "
+                "then goes on from there.",
+            ) from fault
+
+
+def open_writer(
+    path: str | Path,
+    vis: Visibilities,
+    *,
+    inputs: str,
+    block: int,
+    uvw: Callable[[], ArrayLike] | None = None,
+    created: str = "",
+    again: bool = False,
+) -> StoreWriter:
+    """Return a writer that goes on where a store of the same inputs was left, or begins one.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the store. A store of other inputs is replaced.
+    vis : Visibilities
+        What it will hold; data and weights are not looked at.
+    inputs : str
+        Digest of all that it depends on.
+    block : int
+        Integrations in a block.
+    uvw : callable, optional
+        Returns POSITION2 - POSITION1, m, shape (time, baseline, 3).
+    created : str
+        Date of creation, ISO 8601; now unless given.
+    again : bool
+        Whether to begin anew in any case.
+
+    Raises
+    ------
+    ConfigurationError
+        Where something else lies at `path`, or it cannot be written.
+    """
+    path = Path(path)
+    held = read_journal(path)
+    if held is not None and held.inputs == inputs and not again and _is_laid_out(path, vis):
+        _drop_unsafe(path, vis, -(-held.done // block))
+        return StoreWriter(path, vis, block, held)
+    refuse_foreign(path)
+    fresh = StoreWriter(path, vis, block, Journal(inputs, processor_kind(), 0, len(vis.epoch)))
+    created = created or dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.000")
+    places = uvw() if uvw is not None else None
+    with fresh._written():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_journal(path, Journal())  # what lies here is ours, and nothing of it counts
+        if path.exists():
+            shutil.rmtree(path)
+        path.mkdir()
+        lay_out(path, vis, block, places, created)
+        _sync_tree(path)
+        write_journal(path, fresh._journal)
+    return fresh
+
+
+def refuse_foreign(path: Path) -> None:
+    """See that nothing but a store of ours would be replaced.
+
+    Raises
+    ------
+    ConfigurationError
+        Where something else lies there.
+    """
+    if not path.exists() or read_journal(path) is not None:
+        return
+    if path.is_dir():
+        try:
+            held = json.loads((path / _ROOT).read_text(encoding="utf-8"))
+            ours = held["attributes"]["type"] == "processing_set"
+        except (OSError, ValueError, KeyError, TypeError):
+            ours = False
+        if ours or not any(path.iterdir()):
+            return
+    raise ConfigurationError(
+        "something else than visibilities lies there.",
+        place=str(path),
+        next_step="Name another place, or remove it.",
+    )
 
 
 def write_visibilities(
     path: str | Path, vis: Visibilities, *, uvw: ArrayLike | None = None, created: str = ""
 ) -> None:
-    """Write visibilities of a scan as a Zarr store; what was at `path` is replaced.
+    """Write visibilities of a scan as a Zarr store; a store at `path` is replaced.
 
     Parameters
     ----------
@@ -61,196 +263,202 @@ def write_visibilities(
     created : str, optional
         Date of creation, ISO 8601; now unless given. Two stores written with
         the same date from the same visibilities hold the same bytes.
+
+    Raises
+    ------
+    ConfigurationError
+        Where something else lies at `path`, or it cannot be written.
     """
-    import xarray as xr
-
-    created = created or dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.000")
-    nodes = {}
-    for index, channel in enumerate(vis.channels):
-        name = re.sub(r"[^A-Za-z0-9.+-]", "_", f"{vis.scan}_{index:03d}_{channel.name}")
-        nodes[name] = _dataset(vis, channel, uvw, created)
-    root = xr.Dataset(attrs={"type": "processing_set"})
-    tree = xr.DataTree.from_dict({"/": root} | nodes)
-    with warnings.catch_warnings():
-        # Zarr 3 has no final specification of text arrays yet
-        warnings.filterwarnings("ignore", message=".*(does not have a Zarr V3 spec|onsolidated).*")
-        tree.to_zarr(str(path), mode="w", consolidated=False)
+    writer = open_writer(
+        path, vis, inputs="", block=block_length(vis), again=True, created=created,
+        uvw=None if uvw is None else lambda: uvw,
+    )  # fmt: skip
+    for t in range(len(vis.epoch)):
+        data = tuple(channel.data[t] for channel in vis.channels)
+        writer.add(Integration(t, data, tuple(channel.weight[t] for channel in vis.channels)))
+    writer.finish()
+    journal_path(writer.path).unlink()
 
 
-def read_visibilities(path: str | Path) -> Visibilities:
-    """Read back what `write_visibilities` wrote.
+def read_visibilities(
+    path: str | Path,
+    *,
+    times: slice | None = None,
+    channels: Sequence[int] | None = None,
+) -> Visibilities:
+    """Read back what `write_visibilities` or `correlate_to_store` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory of the store.
+    times : slice, optional
+        Which integrations, by index; all of them unless given.
+    channels : sequence of int, optional
+        Which channels, by index; all of them unless given.
 
     Raises
     ------
     MissingDataError
-        Where there is no store.
+        Where there is no store, or it is not finished.
     FormatError
         Where it is none of ours, is damaged, or its delay model is not the one
         that its checksum was made of.
+    ConfigurationError
+        Where it has no such channel, or `times` holds no integration.
     """
+    with _opened(path) as nodes:
+        if channels is not None:
+            if any(not 0 <= c < len(nodes) for c in channels) or not channels:
+                raise ConfigurationError(
+                    f"it has no channels {list(channels)}.",
+                    place=str(path),
+                    next_step=f"Channels count from 0 to {len(nodes) - 1}.",
+                )
+            nodes = [nodes[c] for c in channels]
+        if times is not None:
+            nodes = [node.isel(time=times) for node in nodes]
+        if not nodes[0].sizes["time"]:
+            raise ConfigurationError(
+                f"{times} holds no integration.",
+                place=str(path),
+                next_step="Integrations count from 0.",
+            )
+        return _visibilities([node.load() for node in nodes], str(path))
+
+
+def mean_visibilities(path: str | Path) -> Visibilities:
+    """Return a scan's visibilities as one integration: the mean over its valid samples.
+
+    Blocks are read one after the other: a scan of any length takes little memory.
+
+    Raises
+    ------
+    MissingDataError, FormatError
+        As `read_visibilities`.
+    """
+    with _opened(path) as nodes:
+        begin = [node.isel(time=slice(0, 1)).load() for node in nodes]
+        whole = _visibilities(begin, str(path))
+        length = nodes[0]["INTEGRATION_TIME"].values
+        total = float(length.sum())
+        found = []
+        for c, node in enumerate(nodes):
+            step = int(node["VISIBILITY"].encoding["chunks"][0])
+            data = np.zeros([node.sizes[d] for d in FULL[1:]], dtype=np.complex128)
+            amount = np.zeros([node.sizes[d] for d in FRACTION[1:]])
+            for low in range(0, len(length), step):
+                some = node.isel(time=slice(low, low + step))
+                weight = some["VALID_FRACTION"].values * length[low : low + step, None, None]
+                values = np.where(weight[:, :, None] > 0, some["VISIBILITY"].values, 0.0)
+                data += np.einsum("tbp,tbfp->bfp", weight, values)
+                amount += weight.sum(axis=0)
+            there = np.where(amount > 0, amount, np.nan)[:, None]
+            found.append(
+                replace(
+                    whole.channels[c],
+                    data=(data / there)[None].astype(np.complex64),
+                    weight=amount[None] / total,
+                )
+            )
+        first = whole.epoch[0].shifted(-0.5 * length[0])
+        return replace(
+            whole,
+            epoch=first.shifted(np.array([0.5 * total])),
+            integration=np.array([total]),
+            channels=tuple(found),
+        )
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[list[xr.Dataset]]:
+    """Give a store's nodes, not yet loaded, and tell damage by its name."""
     import xarray as xr
 
     place = str(path)
-    if not Path(path).exists():
-        raise MissingDataError(
-            "there are no visibilities.", place=place, next_step="Correlate the scan first."
-        )
+    _check_finished(Path(path))
     try:
-        tree = xr.open_datatree(place, engine="zarr", consolidated=False)
-        with tree:
-            nodes = [tree[name].to_dataset().load() for name in sorted(tree.children)]
-    except (OSError, ValueError, KeyError, RuntimeError) as fault:  # Runtime: a damaged chunk
+        with xr.open_datatree(place, engine="zarr", consolidated=False) as tree:
+            names = sorted(tree.children)
+            for name in names:
+                _check_whole(Path(path) / name, place)
+            nodes = [tree[name].to_dataset() for name in names]
+            if not nodes:
+                raise FormatError("the store holds no channel.", place=place, next_step=_REWRITE)
+            yield [node[list(_READ)] for node in nodes]
+    except (OSError, ValueError, RuntimeError) as fault:  # Runtime: a damaged chunk
         raise FormatError(
             f"this is no readable Zarr store: {fault}.", place=place, next_step=_REWRITE
         ) from fault
-    if not nodes:
-        raise FormatError("the store holds no channel.", place=place, next_step=_REWRITE)
-    try:
-        return _visibilities(nodes, place)
     except KeyError as fault:
         raise FormatError(f"{fault} is missing.", place=place, next_step=_REWRITE) from fault
 
 
-def _dataset(
-    vis: Visibilities, channel: ChannelVisibilities, uvw: ArrayLike | None, created: str
-) -> xr.Dataset:
-    import xarray as xr
-
-    full = ("time", "baseline_id", "frequency", "polarization")
-    width = float(channel.frequency[1] - channel.frequency[0])
-    sigma_weight = _inverse_variance(vis, channel, width)
-    seconds = np.floor(vis.epoch.second)
-    whole, rest = seconds.astype(np.int64), (vis.epoch.second - seconds) * 1e9
-    variables: dict[str, Any] = {
-        "VISIBILITY": (full, channel.data, {"units": "arbitrary"}),
-        "WEIGHT": (full, sigma_weight),
-        "FLAG": (full, np.isnan(channel.data) | (sigma_weight == 0)),
-        "EFFECTIVE_INTEGRATION_TIME": (
-            full[:2],
-            channel.weight.max(axis=2) * vis.integration[:, None],
-            {"units": "s", "type": "quantity"},
-        ),
-        "VALID_FRACTION": (_FRACTION, channel.weight),
-        "EPOCH_DAY": ("time", vis.epoch.day, {"units": "d", "origin": "MJD 0, UTC"}),
-        "EPOCH_SECOND": ("time", whole, {"units": "s", "origin": "start of the UTC day"}),
-        "EPOCH_NANOSECOND": ("time", rest, {"units": "ns"}),
-        "INTEGRATION_TIME": ("time", vis.integration, {"units": "s"}),
-    }
-    if uvw is not None:
-        variables["UVW"] = (
-            ("time", "baseline_id", "uvw_label"),
-            np.asarray(uvw, dtype=np.float64),
-            {"units": "m", "type": "uvw", "frame": "icrs"},
+def _check_finished(path: Path) -> None:
+    if not path.exists():
+        raise MissingDataError(
+            "there are no visibilities.", place=str(path), next_step="Correlate the scan first."
         )
-    return xr.Dataset(
-        variables,
-        coords=_coordinates(vis, channel, width, uvw is not None),
-        attrs=_attributes(vis, uvw is not None, created),
+    journal = read_journal(path)
+    if (path / _ROOT).exists():
+        return
+    if journal is None:
+        raise FormatError(
+            "this is no finished store of visibilities.", place=str(path), next_step=_REWRITE
+        )
+    raise MissingDataError(
+        f"only {journal.done} of {journal.total or 'its'} integrations are written: the "
+        "correlation was interrupted, or is still going on.",
+        place=str(path),
+        next_step="Run the same correlation again: it goes on from there.",
     )
 
 
-def _coordinates(
-    vis: Visibilities, channel: ChannelVisibilities, width: float, uvw: bool
-) -> dict[str, Any]:
-    times = len(vis.epoch)
-    unix = (vis.epoch.day - UNIX_EPOCH_MJD) * 86400.0 + vis.epoch.second
-
-    def quantity(value: float, units: str, **more: str) -> dict[str, Any]:
-        attrs = {"units": units, "type": "quantity"} | more
-        return {"dims": [], "data": value, "attrs": attrs}
-
-    reference = quantity(float(channel.frequency[0]), "Hz", type="spectral_coord", observer="TOPO")
-    coords: dict[str, Any] = {
-        "time": (
-            "time",
-            unix,
-            {
-                "type": "time",
-                "units": "s",
-                "scale": "utc",
-                "format": "unix",
-                "integration_time": quantity(float(vis.integration[0]), "s"),
-            },
-        ),
-        "baseline_id": ("baseline_id", np.arange(len(vis.baselines))),
-        "baseline_antenna1_name": ("baseline_id", np.array([a for a, _ in vis.baselines])),
-        "baseline_antenna2_name": ("baseline_id", np.array([b for _, b in vis.baselines])),
-        "frequency": (
-            "frequency",
-            channel.frequency,
-            {
-                "type": "spectral_coord",
-                "units": "Hz",
-                "observer": "TOPO",
-                "spectral_window_name": channel.name,
-                "spectral_window_intents": ["UNSPECIFIED"],
-                "reference_frequency": reference,
-                "channel_width": quantity(width, "Hz"),
-            },
-        ),
-        "polarization": ("polarization", np.array(channel.products)),
-        "field_name": ("time", np.full(times, vis.source)),
-        "scan_name": ("time", np.full(times, vis.scan), {"scan_intents": ["UNSPECIFIED"]}),
-    }
-    if uvw:
-        coords["uvw_label"] = ("uvw_label", np.array(["u", "v", "w"]))
-    return coords
+def _check_whole(node: Path, place: str) -> None:
+    """See that no chunk is missing: Zarr would read it as one that holds nothing."""
+    for name in BLOCK_ARRAYS:
+        held = json.loads((node / name / _ROOT).read_text(encoding="utf-8"))
+        cut = held["chunk_grid"]["configuration"]["chunk_shape"]
+        wanted = math.prod(-(-n // c) for n, c in zip(held["shape"], cut, strict=True))
+        there = sum(len(files) for _, _, files in os.walk(node / name / "c"))
+        if there != wanted:
+            raise FormatError(
+                f"{node.name}/{name} has {there} chunks of {wanted}.",
+                place=place,
+                next_step=_REWRITE,
+            )
 
 
-def _attributes(vis: Visibilities, uvw: bool, created: str) -> dict[str, Any]:
-    group = {
-        "correlated_data": "VISIBILITY",
-        "flag": "FLAG",
-        "weight": "WEIGHT",
-        "uvw": "UVW" if uvw else None,
-        "field_and_source": "",
-        "description": "as correlated",
-        "date": created,
-    }
-    return {
-        "type": "visibility",
-        "schema_version": SCHEMA_VERSION,
-        "creator": {"software_name": "kitestring", "version": version("kitestring")},
-        "creation_date": created,
-        "observation_info": {
-            "observer": [],
-            "release_date": "",
-            "project_UID": "",
-            "execution_block_UID": None,
-            "session_reference_UID": None,
-            "observing_log": None,
-            "scheduling_block_UID": None,
-        },
-        "processor_info": {"type": "CORRELATOR", "sub_type": "kitestring"},
-        "data_groups": {"base": group},
-        MODEL: json.dumps(_model_to_dict(vis.model)),
-        CHECKSUM: vis.model.checksum(),
-    }
+def _arrays(path: Path, vis: Visibilities) -> Iterator[Path]:
+    for index in range(len(vis.channels)):
+        for name in BLOCK_ARRAYS:
+            yield path / node_name(vis, index) / name
 
 
-def _inverse_variance(
-    vis: Visibilities, channel: ChannelVisibilities, width: float
-) -> NDArray[np.float64]:
-    """Return 1/sigma^2 of a part of each visibility: 2 n / (P1 P2), n segments of 1 / width."""
-    autos = {a: i for i, (a, b) in enumerate(vis.baselines) if a == b}
-    segments = channel.weight * (vis.integration * width)[:, None, None]
-    result = np.zeros(channel.data.shape)
-    for b, pair in enumerate(vis.baselines):
-        for p, product in enumerate(channel.products):
-            power = np.ones(channel.data[:, b, :, p].shape)
-            for name, letter in zip(pair, product, strict=True):
-                if name in autos and 2 * letter in channel.products:
-                    same = channel.products.index(2 * letter)
-                    power = power * channel.data[:, autos[name], :, same].real
-            known = np.isfinite(channel.data[:, b, :, p]) & (power > 0)
-            n = 2.0 * np.broadcast_to(segments[:, b, p, None], power.shape)
-            np.divide(n, power, out=result[:, b, :, p], where=known)
-    return result
+def _is_laid_out(path: Path, vis: Visibilities) -> bool:
+    return all((array / _ROOT).is_file() for array in _arrays(path, vis))
+
+
+def _drop_unsafe(path: Path, vis: Visibilities, blocks: int) -> None:
+    """Remove what was being written when it ended: all after the first `blocks`."""
+    for array in _arrays(path, vis):
+        for entry in (array / "c").iterdir() if (array / "c").exists() else ():
+            if entry.name.isdigit() and int(entry.name) < blocks:
+                continue
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _sync_tree(folder: Path) -> None:
+    for parent, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            with Path(parent, name).open("rb+") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(parent))
 
 
 def _visibilities(nodes: list[xr.Dataset], place: str) -> Visibilities:
     first = nodes[0]
-    model = _model_from_dict(json.loads(first.attrs[MODEL]))
+    model = model_from_dict(json.loads(first.attrs[MODEL]))
     if model.checksum() != first.attrs[CHECKSUM]:
         raise FormatError(
             f"the delay model has checksum {model.checksum()[:12]}, but "
@@ -260,9 +468,9 @@ def _visibilities(nodes: list[xr.Dataset], place: str) -> Visibilities:
         )
     second = first["EPOCH_SECOND"].values + first["EPOCH_NANOSECOND"].values * 1e-9
     for node in nodes:
-        if node["VALID_FRACTION"].dims != _FRACTION:
+        if node["VALID_FRACTION"].dims != FRACTION:
             raise FormatError(
-                f"VALID_FRACTION has dimensions {node['VALID_FRACTION'].dims}, not {_FRACTION}.",
+                f"VALID_FRACTION has dimensions {node['VALID_FRACTION'].dims}, not {FRACTION}.",
                 place=place,
                 next_step=_REWRITE,
             )
@@ -287,37 +495,3 @@ def _visibilities(nodes: list[xr.Dataset], place: str) -> Visibilities:
         ),
         model=model,
     )
-
-
-def _model_to_dict(model: DelayModel) -> dict[str, Any]:
-    """Return a delay model as plain values; JSON keeps doubles to the last bit."""
-
-    def piecewise(part: PiecewisePolynomial) -> dict[str, Any]:
-        return {
-            "start": [int(part.start.day), float(part.start.second)],
-            "interval": part.interval,
-            "coefficients": part.coefficients.tolist(),
-        }
-
-    return {
-        "scan": model.scan,
-        "source": model.source,
-        "inputs": dict(model.inputs),
-        "stations": {
-            name: {"delay": piecewise(s.delay), "clock": piecewise(s.clock)}
-            for name, s in model.stations.items()
-        },
-    }
-
-
-def _model_from_dict(values: dict[str, Any]) -> DelayModel:
-    def piecewise(part: dict[str, Any]) -> PiecewisePolynomial:
-        day, second = part["start"]
-        start = Epoch("utc", np.int64(day), np.float64(second))  # type: ignore[arg-type]
-        return PiecewisePolynomial(start, part["interval"], np.array(part["coefficients"]))
-
-    stations = {
-        name: StationDelay(piecewise(s["delay"]), piecewise(s["clock"]))
-        for name, s in values["stations"].items()
-    }
-    return DelayModel(values["scan"], values["source"], stations, values["inputs"])

@@ -396,7 +396,10 @@ def find_first_frame(data: Bytes, last: int) -> int:
 
 @kernel()
 def _begins_frames(data: Bytes, at: int) -> int:
-    """Return the length of frames if two of the next three headers are like that at `at`, or 0."""
+    """Return the length of frames if two of the next three headers are like that at `at`, or 0.
+
+    At the end of a short file, where there are no three, one has to do.
+    """
     word = _word(data, at + 8)
     length = np.int64(word & 0xFFFFFF) * 8
     if length < 24 or at + length + 32 > len(data) or (_word(data, at + 4) >> 30) != 0:
@@ -414,7 +417,9 @@ def _begins_frames(data: Bytes, at: int) -> int:
     for k in range(1, 4):
         if at + k * length + 32 <= len(data) and matches(data, at + k * length, values, masks):
             like += 1
-    alone = like == 1 and at + 2 * length + 32 > len(data) and not odd
+    # one is enough where there is no other, or, from the file's first byte on, one other
+    others = 3 if at == 0 else 2
+    alone = like == 1 and at + others * length + 32 > len(data) and not odd
     return int(length) if like >= 2 or alone else 0
 
 

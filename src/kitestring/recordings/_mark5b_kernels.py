@@ -13,10 +13,12 @@ Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
 
 SYNC = 0xABADDEED
+FILL = 0x11223344  # what recorder and playback put in the place of data that were lost
 DAYS = 1000  # days that a header tells apart
 _POLYNOMIAL = 0x8005  # CRC-16: x^16 + x^15 + x^2 + 1
 _STRAY = 1023  # thread numbers above 0
 _UNIT = 1e-4  # s of the fraction
+_FILLED = 4  # words at either end of the samples: noise makes them one frame in 2**127
 
 
 @kernel()
@@ -73,6 +75,16 @@ def read_header(data: Bytes, at: int, out: Integers) -> bool:
 
 
 @kernel()
+def filled(data: Bytes, at: int, frame_bytes: int) -> bool:
+    """Whether samples of a frame, at their beginning or end, are the fill pattern."""
+    head = tail = True
+    for i in range(_FILLED):
+        head = head and _word(data, at + 16 + 4 * i) == FILL
+        tail = tail and _word(data, at + frame_bytes - 4 * (i + 1)) == FILL
+    return head or tail
+
+
+@kernel()
 def scan_mark5b(
     data: Bytes,
     first: int,
@@ -88,7 +100,8 @@ def scan_mark5b(
 
     Like `_kernels.scan_frames`. Frames are of thread 0. A header that contradicts
     itself (CRC, digits, a fraction of the second that is not that of the frame
-    number) gets another thread, so that it is counted and never used.
+    number) gets another thread, so that it is counted and never used. Frames that
+    hold the fill pattern are invalid.
 
     Parameters
     ----------
@@ -119,15 +132,17 @@ def scan_mark5b(
             count += 1
             continue
         since = starts[day] + second
+        invalid = np.int64(filled(data, at, frame_bytes))
         if current >= 0:
             last = runs[current]
             step = at - (last.offset + (last.frames - 1) * last.stride)
             follows = last.second == since and last.number + last.frames == number
+            follows = follows and last.invalid == invalid
             if follows and (last.frames == 1 or step == last.stride):
                 last.stride = step
                 last.frames += 1
                 continue
-        run.thread, run.second, run.number, run.invalid = 0, since, number, 0
+        run.thread, run.second, run.number, run.invalid = 0, since, number, invalid
         run.frames, run.offset, run.stride = 1, at, 0
         current = count
         count += 1

@@ -10,77 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.fft import fft, rfft
 
-from kitestring.errors import ConfigurationError, MissingDataError, RecordingWarning
+from kitestring.errors import (
+    ConfigurationError,
+    MissingDataError,
+    RecordingError,
+    RecordingWarning,
+)
 from kitestring.model.time import Epoch
 from kitestring.recordings.formats import RecordingFormat, Survey
 from kitestring.recordings.open import Paths, belonging, find_files, recognise, stated_of
-from kitestring.recordings.quantise import levels
 from kitestring.recordings.sidecar import SUFFIX
+from kitestring.recordings.stated import Stated
+from kitestring.recordings.statistics import Statistics, measure
 from kitestring.recordings.types import Channel, Recording
 
-Floats = NDArray[np.float64]
-
-STRONG_LINE = -10.0  # dB over the channel's noise: above it 1-2 bits lose correlation
 _TOLD = 3  # deviations of time that a user is told of one by one
 _FAR = 3652.0  # days ahead of today that no recording, simulated or not, is likely to have
 _HOLE = 1 << 20  # bytes: fewer are the file system's own affair
-_STRETCHES = 16  # places of the recording that are looked at
-_LINE_REACH = 3  # bins of a Hann window that a line fills on either side
-_LINE_FACTOR = 10.0  # over the median of the band: noise stays below it (see `_line`)
-
-
-@dataclass(frozen=True)
-class Line:
-    """The strongest narrow line of a channel.
-
-    Attributes
-    ----------
-    channel : int
-        Which channel.
-    frequency : float
-        Baseband frequency, Hz, to half a bin.
-    level : float
-        Power over that of the channel's noise, dB.
-    """
-
-    channel: int
-    frequency: float
-    level: float
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """What the samples look like, from stretches spread over the recording.
-
-    Attributes
-    ----------
-    samples : int
-        Samples of each channel that were looked at.
-    valid : ndarray, shape (channel,)
-        Fraction of them that is valid.
-    mean, rms : ndarray, shape (channel,)
-        Of the decoded real (and imaginary) parts.
-    level_fractions : ndarray, shape (channel, 2**bits)
-        How often each code occurs; no columns for more than 8 bits.
-    frequency : ndarray, shape (bin,)
-        Baseband frequencies of `bandpass`, Hz.
-    bandpass : ndarray, shape (channel, bin)
-        Power a bin over the channel's mean; NaN where nothing is valid.
-    lines : tuple of Line
-        Channels whose strongest line exceeds -10 dB of their noise.
-    """
-
-    samples: int
-    valid: Floats
-    mean: Floats
-    rms: Floats
-    level_fractions: Floats
-    frequency: Floats
-    bandpass: Floats
-    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True)
@@ -140,8 +87,14 @@ class Description:
         if counts.truncated_bytes:
             found.append(f"the last frame is cut: {counts.truncated_bytes} bytes are not used")
         found += [f"not in the file: {m}" for m in self.survey.missing]
+        if survey.start is not None and survey.stop is None and float(survey.start.second) % 1 == 0:
+            found.append(
+                "without a sample rate the start is told to the second, the stop not at all"
+            )
         if self.survey.rate_origin.startswith("inferred"):
             found.append(f"the sample rate is {self.survey.rate_origin}, not stated")
+        for channel in self.statistics.dead if self.statistics else ():
+            found.append(f"channel {channel}: all samples are alike (a dead channel)")
         for line in self.statistics.lines if self.statistics else ():
             text = (
                 f"channel {line.channel}: a line of {line.level:.1f} dB at {line.frequency:.0f} Hz"
@@ -228,16 +181,30 @@ def describe(
     Raises
     ------
     RecordingError
-        Where the files cannot be read as one recording.
+        Where the files cannot be read as one recording, or contradict a sidecar.
     MissingDataError
         Where samples are to be read but the sample rate is not known.
+    ConfigurationError
+        Where `bins` or `samples` is not positive.
     """
     files = find_files(paths)
     stated = stated_of(files, sidecar=sidecar, reference=reference)
+    Stated(sample_rate=sample_rate).check(stated.place, sample_rate=stated.sample_rate)
+    lies = stated.channels and not channels  # what a session names is compared on opening
     stated = replace(stated, channels=tuple(channels) or stated.channels)
     chosen = recognise(files, stated)
     look = chosen.survey_all if full and chosen.survey_all is not None else chosen.survey
     survey = look(files, stated.sample_rate if sample_rate is None else sample_rate)
+    if survey.start is not None:
+        length = 1.0 if survey.stop is None else float(survey.stop.since(survey.start))
+        stated.check_start(str(files[0]), survey.start, length)  # that of any of the files
+    if lies and survey.channel_count not in (0, len(stated.channels)):
+        raise RecordingError(
+            f"{len(stated.channels)} channels are stated, the recording has "
+            f"{survey.channel_count}.",
+            place=stated.place,
+            next_step="Write a [[channel]] for each there.",
+        )
     if stated.channels:
         missing = tuple(m for m in survey.missing if "(channels=)" not in m)
         survey = replace(survey, missing=missing)
@@ -272,109 +239,6 @@ def _bare(chosen: RecordingFormat, files: list[Path], survey: Survey) -> Recordi
         Channel(f"CH{i:02d}", np.nan, 1, rate, survey.complex) for i in range(survey.channel_count)
     ]
     return chosen.open(files, station=survey.station, channels=channels, sample_rate=rate)
-
-
-def measure(recording: Recording, *, bins: int = 512, samples: int = 1 << 18) -> Statistics:
-    """Measure what the samples of a recording look like.
-
-    Parameters
-    ----------
-    recording : Recording
-        One with a known end.
-    bins : int
-        Points of the bandpass.
-    samples : int
-        Samples of each channel to read at most, in stretches spread evenly.
-    """
-    complex_ = recording.channels[0].complex
-    segment = bins if complex_ else 2 * bins
-    total = 0
-    if recording.stop is not None:
-        total = round(float(recording.stop.since(recording.start)) * recording.sample_rate)
-    budget = max(min(samples, total), 1)
-    stretch = min(max(budget // _STRETCHES // segment, 1) * segment, budget)
-    number = min(budget // stretch, _STRETCHES)  # stretches do not overlap
-    places = np.unique(np.linspace(0, max(total - stretch, 0), number).astype(np.int64))
-    count = len(recording.channels)
-    table = _values(recording)
-    fractions = np.zeros((count, len(table)))
-    sums, power = np.zeros((3, count)), np.zeros((count, bins))
-    for place in places:
-        block = recording.read(int(place), stretch)
-        for c in range(count):
-            counted = fractions[c], sums[:, c], power[c]
-            _add(block.samples[c], block.valid[c], segment, table, *counted)
-    seen = np.where(sums[0] > 0, sums[0], np.nan)
-    mean = sums[1] / seen
-    with np.errstate(invalid="ignore", divide="ignore"):
-        bandpass = power / power.mean(axis=1, keepdims=True)
-        fractions /= fractions.sum(axis=1, keepdims=True)
-    read = stretch * len(places)
-    rate = recording.sample_rate
-    frequency = np.arange(bins) * rate / segment
-    lines = [_line(c, frequency, bandpass[c]) for c in range(count)]
-    return Statistics(
-        samples=read,
-        valid=sums[0] / (read * (2 if complex_ else 1)),
-        mean=mean,
-        rms=np.sqrt(sums[2] / seen),
-        level_fractions=fractions,
-        frequency=frequency,
-        bandpass=bandpass,
-        lines=tuple(line for line in lines if line is not None and line.level > STRONG_LINE),
-    )
-
-
-def _values(recording: Recording) -> NDArray[np.float32]:
-    """Return what each code stands for; nothing for more than 8 bits."""
-    own: NDArray[np.float32] | None = getattr(recording, "levels", None)  # not those of samplers
-    if own is not None:
-        return own
-    return levels(recording.bits) if recording.bits <= 8 else np.zeros(0, dtype=np.float32)
-
-
-def _add(
-    samples: NDArray[Any],
-    valid: NDArray[np.bool_],
-    segment: int,
-    table: NDArray[np.float32],
-    fractions: Floats,
-    sums: Floats,
-    power: Floats,
-) -> None:
-    """Add one channel's stretch to the sums (number, sum, sum of squares) and spectra."""
-    good = samples[valid]
-    parts = good.view(np.float32)
-    sums += (len(parts), parts.sum(dtype=np.float64), np.square(parts).sum(dtype=np.float64))
-    if len(fractions):
-        codes = np.searchsorted((table[1:] + table[:-1]) / 2, parts)
-        fractions += np.bincount(codes, minlength=len(fractions))
-    n = len(samples) // segment * segment
-    whole = valid[:n].reshape(-1, segment).all(axis=1)  # a gap would spill over the band
-    chosen = samples[:n].reshape(-1, segment)[whole] * np.hanning(segment).astype(np.float32)
-    if np.iscomplexobj(samples):
-        power += np.square(np.abs(fft(chosen, axis=1))).sum(axis=0)
-    else:
-        power += np.square(np.abs(rfft(chosen, axis=1)[:, :-1])).sum(axis=0)
-
-
-def _line(channel: int, frequency: Floats, bandpass: Floats) -> Line | None:
-    """Return the strongest line that stands ten times above the median of the band.
-
-    A mean of even a few spectra of noise does not reach that; a line of -10 dB
-    does with 64 bins or more.
-    """
-    if not np.all(np.isfinite(bandpass)) or len(bandpass) < 8 * _LINE_REACH:
-        return None
-    inner = bandpass[_LINE_REACH:-_LINE_REACH]  # a DC offset is no line
-    peak = int(np.argmax(inner)) + _LINE_REACH
-    around = slice(peak - _LINE_REACH, peak + _LINE_REACH + 1)
-    floor = float(np.median(bandpass))
-    if bandpass[peak] < _LINE_FACTOR * floor:
-        return None
-    line = float(bandpass[around].sum() - floor * (2 * _LINE_REACH + 1))
-    noise = float(bandpass.sum()) - line
-    return Line(channel, float(frequency[peak]), float(10 * np.log10(line / noise)))
 
 
 def _plain(value: Any) -> Any:

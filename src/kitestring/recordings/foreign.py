@@ -3,8 +3,9 @@
 baseband (GPL) is an extra: ``pip install kitestring[baseband]``. It is imported when a
 recording of these formats is opened, never otherwise. What it tells of damage is
 taken over: frames of Mark 4 that are missing or whose headers are corrupt, and
-the samples that headers replace, are invalid. They are not counted on opening, since
-that would take a pass through the files. DADA and GUPPI mark nothing as invalid.
+the samples that headers replace, are invalid. Lost frames are counted on opening: by
+the times at both ends and the bytes between, since looking at all headers would take a
+pass through the files. DADA and GUPPI are not read beyond a lost block.
 
 GSB is not read: its time stamps lie in a file of their own, which takes more than
 a list of recordings to name.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import math
 import threading
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kitestring.errors import ConfigurationError, MissingDataError, RecordingError
+from kitestring.errors import ConfigurationError, MissingDataError, RecordingError, RecordingWarning
 from kitestring.model.time import Epoch
 from kitestring.recordings.formats import FrameCounts, RecordingFormat, Survey
 from kitestring.recordings.stated import Stated, same_number
@@ -74,6 +76,7 @@ def _reader(kind: Kind, files: Sequence[Path], stated: Stated, sample_rate: floa
         import importlib
 
         module = importlib.import_module(f"baseband.{kind.module}")
+        sequence = importlib.import_module("baseband.helpers.sequentialfile")
     except ImportError:
         raise MissingDataError(
             f"{kind.name} is read through the package baseband, which is not installed.",
@@ -94,15 +97,48 @@ def _reader(kind: Kind, files: Sequence[Path], stated: Stated, sample_rate: floa
             from astropy import units
 
             options["sample_rate"] = sample_rate * units.Hz
-    names = [str(p) for p in files]
     try:
-        return module.open(names if len(names) > 1 else names[0], "rs", **options)
+        # not a text, in which {} would stand for a pattern
+        source = sequence.open(list(files)) if len(files) > 1 else files[0]
+        handle = module.open(source, "rs", **options)
+        count = int(handle.shape[0])  # it looks for the last header
     except Exception as problem:  # of many kinds, bare assertions among them
         raise RecordingError(
-            f"baseband cannot read it as {kind.name}: {problem or type(problem).__name__}.",
-            place=names[0],
+            f"baseband cannot read it as {kind.name}: {str(problem) or type(problem).__name__}.",
+            place=str(files[0]),
             next_step="Check that the file is whole and of this format.",
         ) from problem
+    if count < 1:
+        handle.close()
+        raise RecordingError(
+            "the time of the last header is not after that of the first.",
+            place=str(files[-1]),
+            next_step="Name files in the order of their times.",
+        )
+    return handle
+
+
+def _count(kind: Kind, handle: Any, files: Sequence[Path]) -> FrameCounts:
+    """Return the frames between both ends by their times, and how many the files lack or spare."""
+    length = int(handle.header0.frame_nbytes)
+    frames = max(round(handle.shape[0] / handle.samples_per_frame), 1)
+    held = sum(p.stat().st_size for p in files)
+    if kind is MARK4:  # recordings begin and end inside a frame
+        file = handle.fh_raw
+        with file.temporary_offset(0):
+            file.find_header(handle.header0)
+            begin = file.tell()
+        with file.temporary_offset(-length, 2):
+            file.find_header(handle.header0, forward=False, check=(-1, 1))
+            held = file.tell() + length - begin
+    missing = max(frames - -(-held // length), 0)
+    rest = max(held - (frames - missing) * length, 0)
+    return FrameCounts(
+        frames=frames - missing,
+        missing=missing,
+        skipped_bytes=rest if rest >= length else 0,
+        truncated_bytes=rest if rest < length else 0,
+    )
 
 
 class ForeignRecording:
@@ -122,6 +158,16 @@ class ForeignRecording:
         The recorded bands: those of the first polarization, then of the next.
     stated : Stated
         The reference date.
+
+    Attributes
+    ----------
+    counts : FrameCounts
+        Frames, and how many of them are lost.
+
+    Warns
+    -----
+    RecordingWarning
+        Where frames are lost, with their number.
     """
 
     def __init__(
@@ -161,6 +207,9 @@ class ForeignRecording:
                     place=place,
                     next_step=f"Set complex={bool(handle.complex_data)} in the channels.",
                 )
+        self.counts = _count(kind, handle, files)
+        if self.counts.harmed:
+            warnings.warn(f"{station}: {self.counts.summary()}.", RecordingWarning, stacklevel=3)
 
     def _open(self) -> None:
         self._handle = _reader(self._kind, self._files, self._stated, self._channels[0].sample_rate)
@@ -241,7 +290,7 @@ class ForeignRecording:
                 except Exception as problem:
                     raise RecordingError(
                         f"baseband cannot read {n} samples from sample {at} on: "
-                        f"{problem or type(problem).__name__}.",
+                        f"{str(problem) or type(problem).__name__}.",
                         place=str(self._files[0]),
                         next_step="The file is damaged there: cut it, or leave it out.",
                     ) from problem
@@ -267,8 +316,8 @@ def _survey(kind: Kind, stated: Stated, paths: Sequence[Path], sample_rate: floa
             channel_count=math.prod(handle.sample_shape),
             bits=int(handle.bps),
             complex=bool(handle.complex_data),
-            layout=f"{shape} channels, read by baseband; damage is not counted",
-            counts=FrameCounts(),
+            layout=f"{shape} channels, read by baseband",
+            counts=_count(kind, handle, paths),
             missing=() if stated.channels else ("sky frequencies and sidebands (channels=)",),
         )
 
@@ -290,7 +339,15 @@ def format_for(kind: Kind, stated: Stated) -> RecordingFormat:
                 place=str(paths[0]),
                 next_step="Give channels=, a Channel for each.",
             )
-        return ForeignRecording(kind, paths, station, bands, stated)
+        found = ForeignRecording(kind, paths, station, bands, stated)
+        stated.check(
+            str(paths[0]),
+            complex=bands[0].complex,
+            sample_rate=found.sample_rate,
+            bits=found.bits,
+        )
+        stated.check_start(str(paths[0]), found.start, 1.0 / found.sample_rate)
+        return found
 
     return RecordingFormat(
         name=kind.name,

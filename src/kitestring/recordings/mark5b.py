@@ -13,6 +13,7 @@ header (`mark5b_header`) and what it does not tell:
 from __future__ import annotations
 
 import datetime as dt
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ import numpy as np
 
 from kitestring.errors import MissingDataError, RecordingError, RecordingWarning
 from kitestring.model.time import Epoch
-from kitestring.recordings._mark5b_kernels import read_header
+from kitestring.recordings._mark5b_kernels import SYNC, read_header
 from kitestring.recordings.formats import RecordingFormat, Survey
 from kitestring.recordings.mark5b_header import (
     FRAME_BYTES,
@@ -139,6 +140,13 @@ def build_index(
     data = map_file(files[0])
     at, header = first_of(data, files[0], reference)
     rate, count = channels[0].sample_rate, len(channels)
+    if not 0 < rate < math.inf or bits not in (None, *_BITS):
+        raise RecordingError(
+            f"{bits or 1} bits at {rate:.12g} samples a second are stated; Mark 5B has 1 or 2 at a "
+            "positive rate.",
+            place=str(files[0]),
+            next_step="Mend what is stated.",
+        )
     chosen = bits or _bits_of(data, at, header, rate * count, files[0])
     if count * chosen not in STREAMS:
         raise RecordingError(
@@ -287,14 +295,19 @@ def format_for(stated: Stated) -> RecordingFormat:
         channels: Sequence[Channel] | None,
         sample_rate: float | None,
     ) -> Mark5bRecording:
-        return Mark5bRecording(
+        given = channels or stated.channels
+        rate = given[0].sample_rate if given else sample_rate
+        stated.check(str(paths[0]), complex=False, sample_rate=rate)
+        found = Mark5bRecording(
             paths,
             station=station,
-            channels=channels or stated.channels,
+            channels=given,
             sample_rate=sample_rate,
             reference=stated.reference,
             bits=stated.bits,
         )
+        stated.check_start(str(paths[0]), found.start, 1.0 / found.sample_rate)
+        return found
 
     return RecordingFormat(
         name=NAME,
@@ -307,7 +320,12 @@ def format_for(stated: Stated) -> RecordingFormat:
 
 
 def _sniff(path: Path) -> bool:
-    return find_first(map_file(path), _SNIFFED) >= 0
+    data = map_file(path)
+    head, sync = data[:_SNIFFED].tobytes(), SYNC.to_bytes(4, "little")
+    at = head.find(sync)  # this quick look spares files of other formats the search
+    while at > 0 and not head.startswith(sync, at + FRAME_BYTES):
+        at = head.find(sync, at + 1)
+    return at >= 0 and find_first(data, _SNIFFED) >= 0
 
 
 FORMAT = format_for(Stated())

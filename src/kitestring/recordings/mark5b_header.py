@@ -12,9 +12,10 @@ word  content
 3     fraction of the second in 0.1 ms (4 digits, cut off), CRC-16 of the time code
 ===== ======================================================================
 
-10000 bytes of samples follow. Bits, channels and sample rate stand nowhere, nor do
-the thousands of the day. Not all recorders write the fraction and the CRC: they
-are checked where most of the first frames have good ones.
+10000 bytes of samples follow; words of 0x11223344 stand where they were lost. Bits,
+channels and sample rate stand nowhere, nor do the thousands of the day. Not all
+recorders write the fraction and the CRC: they are checked where most of the first
+frames have good ones.
 """
 
 from __future__ import annotations

@@ -252,4 +252,6 @@ def open_recording(
             place=str(files[0]),
             next_step="Give station=, or state it in a sidecar.",
         )
+    length = 1.0 if found.stop is None else float(found.stop.since(found.start))
+    stated.check_start(str(files[0]), found.start, length)  # that of any of the files
     return found

@@ -18,7 +18,7 @@ from kitestring.errors import MissingDataError, RecordingError
 from kitestring.recordings.datatypes import DataType
 from kitestring.recordings.formats import RecordingFormat, Survey
 from kitestring.recordings.sidecar import SUFFIX, beside, read_sidecar
-from kitestring.recordings.stated import Stated, check_channels
+from kitestring.recordings.stated import Stated, check_channels, same_station
 from kitestring.recordings.streams import StreamRecording
 from kitestring.recordings.stretches import Stream, Stretch
 from kitestring.recordings.types import Channel
@@ -109,9 +109,10 @@ def read_stream(
     """
     files = [p for p in paths if p.suffix != SUFFIX]
     channels: dict[tuple[str, str], tuple[Channel, ...]] = {}
-    found = []
+    found, stations = [], []
     for path in files:
         own = _of_file(path, stated, alone=len(files) == 1)
+        stations.append(own.station)
         if sample_rate is not None:
             Stated(sample_rate=sample_rate).check(own.place, sample_rate=own.sample_rate)
         if not own.channels and channel_count > 1:
@@ -128,18 +129,14 @@ def read_stream(
                 place=str(path),
                 next_step="Open files of different recordings one by one.",
             )
+    station = same_station(stations, files) or stated.station
     stream = Stream.place(
         kind, rate, [f[2] for f in found], truncated_bytes=sum(f[3] for f in found)
     )
     listed = tuple(c for known in channels.values() for c in known)
     complete = not any(np.isnan(c.sky_frequency) for c in listed)
     own_channels = listed if complete and len(listed) == stream.channel_count else ()
-    return replace(stream, own_channels=own_channels, station=_station(files, stated))
-
-
-def _station(files: Sequence[Path], stated: Stated) -> str:
-    own = beside(files[0])
-    return stated.station or (read_sidecar(own).station if own is not None else "")
+    return replace(stream, own_channels=own_channels, station=station)
 
 
 def format_for(stated: Stated) -> RecordingFormat:

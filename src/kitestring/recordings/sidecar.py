@@ -38,7 +38,7 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class _Keys(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class SidecarChannel(_Keys):
@@ -110,12 +110,12 @@ def read_sidecar(path: str | Path) -> Stated:
     """
     file = Path(path)
     try:
-        raw = tomllib.loads(file.read_bytes().decode())
+        raw = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         raise MissingDataError(
             "there is no such sidecar.", place=str(file), next_step="Check the path."
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise ConfigurationError(
             f"is not a readable TOML file: {problem}.", place=str(file), next_step="Mend it."
         ) from None
@@ -142,6 +142,12 @@ def _stated(keys: Sidecar, file: Path) -> Stated:
             place=str(file),
             next_step="Drop one of them.",
         )
+    if kind is None and keys.header_bytes:
+        raise ConfigurationError(
+            "header_bytes without a datatype: other formats find their own headers.",
+            place=str(file),
+            next_step="Drop it, or state the datatype of plain samples.",
+        )
     if keys.channel and keys.sample_rate is None:
         raise MissingDataError(
             "there is a [[channel]], but no sample_rate.",
@@ -158,6 +164,7 @@ def _stated(keys: Sidecar, file: Path) -> Stated:
         start=_epoch(keys.start, "start", file),
         sample_rate=keys.sample_rate,
         bits=kind.bits if kind is not None else keys.bits,
+        complex=kind.complex if kind is not None else keys.complex,
         channels=tuple(
             Channel(
                 name=c.name or f"CH{i:02d}",
@@ -183,6 +190,8 @@ def _epoch(value: str | dt.date | None, key: str, file: Path) -> Epoch | None:
         value = value.astimezone(dt.UTC).replace(tzinfo=None)
     text = value if isinstance(value, str) else value.isoformat()
     try:
+        if key == "start" and ":" not in text:
+            raise ConfigurationError(f"{text!r} is a date without a time.")
         epoch = Epoch.from_iso(text)
         epoch.to("tai")  # before 1972 there is none
         return epoch

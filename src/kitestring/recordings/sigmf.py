@@ -1,7 +1,8 @@
 """Reading SigMF recordings.
 
 Source: Signal Metadata Format (SigMF) specification 1.2.6. A recording is a pair
-``NAME.sigmf-meta`` (JSON) and ``NAME.sigmf-data``; either may be named to open it.
+``NAME.sigmf-meta`` (JSON) and ``NAME.sigmf-data``, of which either may be named to open
+it; or a tar archive of pairs, ``NAME.sigmf``, whose data are read where they lie.
 Metadata are checked against the schema that comes with the package ``sigmf``.
 
 Captures say when their first sample was taken and at which sky frequency. Gaps
@@ -18,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,30 +29,28 @@ from kitestring.errors import ConfigurationError, MissingDataError, RecordingErr
 from kitestring.model.time import Epoch
 from kitestring.recordings.formats import RecordingFormat, Survey
 from kitestring.recordings.sigmf_meta import (
-    ARCHIVE,
-    DATA,
-    META,
     NAMESPACE,
     SigmfFile,
     check_sum,
-    pair,
+    is_sigmf,
     read_meta,
 )
-from kitestring.recordings.stated import Stated, check_channels
+from kitestring.recordings.stated import Stated, check_channels, same_station
 from kitestring.recordings.streams import StreamRecording
 from kitestring.recordings.stretches import Stream, Stretch
 from kitestring.recordings.types import Channel
 
-_MARKED = re.compile(r"(.*?)(?:[zZ]|\+00:?00)?")
+_TIME = re.compile(r"(.+:\d\d:\d\d(?:\.(\d*))?)(?:[zZ]|\+00:?00)?")  # a date alone is no time
 
 
 def _when(capture: dict[str, Any], number: int, meta: Path) -> tuple[Epoch, float]:
     """Return a capture's time, and to how many seconds it is stated."""
     text = str(capture["core:datetime"])
-    marked = _MARKED.fullmatch(text)
-    bare = marked[1] if marked else text
+    told = _TIME.fullmatch(text)
     try:
-        epoch = Epoch.from_iso(bare)
+        if told is None:
+            raise ConfigurationError(f"{text!r} is not a date and time to a second.")
+        epoch = Epoch.from_iso(told[1])
         epoch.to("tai")  # before 1972 there is none
     except ConfigurationError as problem:
         raise RecordingError(
@@ -59,8 +58,7 @@ def _when(capture: dict[str, Any], number: int, meta: Path) -> tuple[Epoch, floa
             place=str(meta),
             next_step='Write it in UTC, as "2026-03-01T12:00:00.123456789Z".',
         ) from None
-    digits = len(bare.partition(".")[2])
-    return epoch, 10.0**-digits
+    return epoch, 10.0 ** -len(told[2] or "")
 
 
 def _stretches(file: SigmfFile, rate: float, stated: Stated) -> tuple[list[Stretch], int, int]:
@@ -76,14 +74,13 @@ def _stretches(file: SigmfFile, rate: float, stated: Stated) -> tuple[list[Stret
             next_step="Sort them by core:sample_start; core:offset is the least.",
         )
     width = file.width * file.datatype.sample_bytes
-    size = file.data.stat().st_size
-    heads = np.cumsum([int(c.get("core:header_bytes", 0)) for c in captures])
-    payload = size - int(heads[-1]) - int(file.of("trailing_bytes", 0))
+    heads = list(accumulate(int(c.get("core:header_bytes", 0)) for c in captures))
+    payload = file.size - heads[-1] - int(file.of("trailing_bytes", 0))
     total, cut = divmod(payload, width)
     if payload < 0 or starts[-1] - offset >= total:
         raise RecordingError(
             f"the last of {len(captures)} captures begins at sample {starts[-1]}, the data hold "
-            f"{max(total, 0)} from sample {offset} on ({size} bytes).",
+            f"{max(total, 0)} from sample {offset} on ({file.size} bytes).",
             place=str(file.data),
             next_step="The data were cut off, or do not belong to these metadata.",
         )
@@ -92,6 +89,8 @@ def _stretches(file: SigmfFile, rate: float, stated: Stated) -> tuple[list[Stret
     for i, capture in enumerate(captures):
         if "core:datetime" in capture:
             epoch, resolution = _when(capture, i, file.meta)
+            if i == 0:
+                stated.check_start(str(file.meta), epoch, max(resolution, 1.0 / rate))
         elif i == 0 and stated.start is not None:
             epoch, resolution = stated.start, 0.0
         elif found and "core:global_index" in capture and "core:global_index" in captures[i - 1]:
@@ -109,7 +108,7 @@ def _stretches(file: SigmfFile, rate: float, stated: Stated) -> tuple[list[Stret
         found.append(
             Stretch(
                 path=file.data,
-                byte=int(heads[i]) + (starts[i] - offset) * width,
+                byte=file.begin + heads[i] + (starts[i] - offset) * width,
                 count=stops[i] - starts[i],
                 start=epoch,
                 sky_frequency=float(capture.get("core:frequency", np.nan)),
@@ -143,6 +142,7 @@ def _rate(file: SigmfFile, stated: Stated, given: float | None) -> tuple[float, 
     stated.check(
         str(file.meta),
         sample_rate=own,
+        complex=file.datatype.complex,
         bits=file.datatype.bits,
         datatype=file.datatype.name,
     )
@@ -169,7 +169,7 @@ def read_stream(
     RecordingError, MissingDataError
         Where they cannot be read, are not of one kind, or do not say when they were taken.
     """
-    files = list({pair(p)[0]: read_meta(p) for p in paths}.values())
+    files = list({file.meta: file for p in paths for file in read_meta(p)}.values())
     first = files[0]
     rate, origin = _rate(first, stated, sample_rate)
     stretches: list[Stretch] = []
@@ -185,11 +185,14 @@ def read_stream(
             )
         if stated.verify:
             check_sum(file)
-        mine, over, before = _stretches(file, rate, stated)
+        # a start that is stated is that of the first file
+        known = stated if file is first else replace(stated, start=None)
+        mine, over, before = _stretches(file, rate, known)
         stretches += mine
         cut, skipped = cut + over, skipped + before
     own = _own_channels(files, rate)
-    more = {"station": first.station or stated.station, "own_channels": own}
+    station = same_station([f.station for f in files], [f.meta for f in files])
+    more = {"station": station or stated.station, "own_channels": own}
     stream = Stream.place(
         first.datatype, rate, stretches, truncated_bytes=cut, skipped_bytes=skipped, **more
     )
@@ -274,12 +277,8 @@ def format_for(stated: Stated) -> RecordingFormat:
         return stream.survey(origin, [] if stated.channels else _missing(stream))
 
     return RecordingFormat(
-        name="SigMF", sniff=_sniff, open=open_, survey=survey, complete=format_for
+        name="SigMF", sniff=is_sigmf, open=open_, survey=survey, complete=format_for
     )
-
-
-def _sniff(path: Path) -> bool:
-    return path.suffix in (META, DATA, ARCHIVE)
 
 
 FORMAT = format_for(Stated())

@@ -25,6 +25,7 @@ from kitestring.recordings.types import Channel
 VERSION = "1.2.6"
 _DIGITS = 12  # of a second: an epoch is good to 15 ps
 _LEAST_DIGITS = 6
+_MOST = 1e12  # Hz: the schema allows no more
 
 
 class SigmfWriter:
@@ -82,6 +83,13 @@ class SigmfWriter:
         self._channels = tuple(channels)
         if not self._channels:
             raise ConfigurationError("there is no channel.", next_step="Give one or more.")
+        for c in self._channels:
+            if not (0 < c.sample_rate <= _MOST and abs(_centre(c)) <= _MOST):
+                raise ConfigurationError(
+                    f"channel {c.name!r} has {c.sample_rate:g} samples a second at "
+                    f"{c.sky_frequency:g} Hz; SigMF has numbers up to {_MOST:g}.",
+                    next_step="Give its true sample rate and sky frequency.",
+                )
         kinds = {(c.sample_rate, c.complex) for c in self._channels}
         if len(kinds) > 1:
             raise ConfigurationError(
@@ -141,9 +149,15 @@ class SigmfWriter:
                 f"{('real', 'complex')[self._kind.complex]}.",
                 next_step="Set Channel.complex to what the samples are.",
             )
+        shape = np.shape(samples)
+        if len(shape) != 2 or shape[0] != len(self._channels):
+            raise ConfigurationError(
+                f"samples have shape {shape}, ({len(self._channels)}, n) is needed.",
+                next_step="Give one channel as samples[np.newaxis].",
+            )
         kind = np.complex64 if self._kind.complex else np.float32
         numbers = np.ascontiguousarray(samples, dtype=kind).view(np.float32)
-        scale = np.broadcast_to(np.asarray(sigma, dtype=np.float64), (len(self._channels),))
+        scale = _fitted(np.asarray(sigma, dtype=np.float64), (len(self._channels),), "sigma")
         if not (np.all(scale > 0) and np.all(np.isfinite(scale))):
             raise ConfigurationError(
                 f"sigma must be positive, not {scale}.", next_step="Give the rms of the noise."
@@ -179,7 +193,7 @@ class SigmfWriter:
                 f"{(count, n * kind.parts)} and {kind.dtype} are needed.",
                 next_step="Give one channel as codes[np.newaxis].",
             )
-        good = np.broadcast_to(True if valid is None else valid, (count, n))
+        good = _fitted(np.asarray(True if valid is None else valid), (count, n), "valid")
         if kind.floating:
             if not good.all():
                 codes = np.where(np.repeat(good, kind.parts, axis=1), codes, np.nan)
@@ -272,6 +286,16 @@ class SigmfWriter:
             self._file.close()  # data without metadata: nobody takes them for a recording
             return
         self.close()
+
+
+def _fitted(values: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
+    try:
+        return np.broadcast_to(values, shape)
+    except ValueError:
+        raise ConfigurationError(
+            f"{name} has shape {values.shape}, the samples need {shape}.",
+            next_step="Give one value for each.",
+        ) from None
 
 
 def _centre(channel: Channel) -> float:

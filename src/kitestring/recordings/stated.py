@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from kitestring.errors import RecordingError
 from kitestring.model.time import Epoch
 from kitestring.recordings.types import Channel
 
+_MICROSECOND = 1e-6  # s
 _SAME = 1e-9  # relative: rates and frequencies that differ by less are the same, written otherwise
 
 
@@ -33,6 +35,8 @@ class Stated:
         Samples per second.
     bits : int or None
         Bits a real or imaginary part.
+    complex : bool or None
+        Whether samples are complex.
     channels : tuple of Channel
         The recorded bands; empty where they are not stated.
     reference : Epoch or None
@@ -52,6 +56,7 @@ class Stated:
     start: Epoch | None = None
     sample_rate: float | None = None
     bits: int | None = None
+    complex: bool | None = None
     channels: tuple[Channel, ...] = ()
     reference: Epoch | None = None
     header_bytes: int = 0
@@ -90,6 +95,52 @@ class Stated:
                     place=place,
                     next_step=f"Mend or drop {name} there, or bring the right file.",
                 )
+
+    def check_start(self, place: str, found: Epoch, within: float) -> None:
+        """See that the first sample's clock reading is the one stated.
+
+        Parameters
+        ----------
+        place : str
+            Whose headers.
+        found : Epoch
+            What they say.
+        within : float
+            Seconds that may lie between; a microsecond always may, which is what
+            TOML's dates are good to.
+
+        Raises
+        ------
+        RecordingError
+            It names both.
+        """
+        if self.start is None:
+            return
+        if abs(float(self.start.since(found))) > max(within, _MICROSECOND):
+            raise RecordingError(
+                f"the headers say start = {found.iso(9)} UTC, {self.who} says {self.start.iso(9)}.",
+                place=place,
+                next_step="Mend or drop start there, or bring the right file.",
+            )
+
+
+def same_station(stations: Sequence[str], places: Sequence[Path]) -> str:
+    """Return the station that files name which are one recording, or "" where none does.
+
+    Raises
+    ------
+    RecordingError
+        Where they name several.
+    """
+    named = [(s, p) for s, p in zip(stations, places, strict=True) if s]
+    for station, place in named:
+        if station != named[0][0]:
+            raise RecordingError(
+                f"this is of station {station!r}, {named[0][1]} of {named[0][0]!r}.",
+                place=str(place),
+                next_step="Open recordings of different stations one by one.",
+            )
+    return named[0][0] if named else ""
 
 
 def same_number(a: float, b: float) -> bool:

@@ -19,6 +19,9 @@ from kitestring.recordings.datatypes import DataType
 from kitestring.recordings.formats import FrameCounts, Survey
 from kitestring.recordings.types import Channel
 
+_LONGEST = 1e10  # s: in three centuries the calendar's four digits of a year could run out
+_MOST = 1 << 62  # samples that 64 bits can count
+
 
 @dataclass(frozen=True)
 class Stretch:
@@ -140,6 +143,14 @@ class Stream:
                 if abs(seconds - ended / sample_rate) <= one.resolution:
                     first = ended
             firsts.append(first)
+        total = max(first + one.count for first, one in zip(firsts, known, strict=True))
+        if total / sample_rate > _LONGEST or total > _MOST:
+            raise RecordingError(
+                f"at {sample_rate:.12g} samples a second there are {total / sample_rate:.6g} s "
+                "from the first sample to the last.",
+                place=str(known[firsts.index(max(firsts))].path),
+                next_step="Mend the times, or the sample rate.",
+            )
         bands: dict[tuple[str, str], Stretch] = {}
         for one in known:
             other = bands.setdefault(one.key, one)

@@ -78,6 +78,44 @@ class Block:
     valid: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class PackedBlock:
+    """A stretch of samples as they were recorded, not decoded.
+
+    Attributes
+    ----------
+    first : int
+        Index of the first sample, counted from `Recording.start`: that asked for,
+        or one before it.
+    data : ndarray of uint8, shape (channel, n)
+        A little-endian bit stream for each channel: sample k in the bits from
+        k * bits * parts on. At least `PACKED_MARGIN` bytes follow the last sample.
+    bits : int
+        Of a real or imaginary part.
+    parts : int
+        1 real, 2 complex: real part first.
+    signed : bool
+        Whether codes are two's complement, else offset binary.
+    levels : ndarray of float32, shape (2**bits,)
+        Value of each code (of signed ones: of code + 2**(bits - 1)).
+    runs : tuple of ndarray of int64, each of shape (n, 2)
+        For each channel its stretches of valid samples, ascending: begin and
+        end counted from `first`. What the samples between are is not defined.
+    """
+
+    first: int
+    data: NDArray[np.uint8]
+    bits: int
+    parts: int
+    signed: bool
+    levels: NDArray[np.float32]
+    runs: tuple[NDArray[np.int64], ...]
+
+
+PACKED_MARGIN = 128
+"""Bytes after the samples of a `PackedBlock` that may be read too."""
+
+
 class Recording(Protocol):
     """Voltages of one station: masked blocks at true epochs.
 
@@ -113,3 +151,12 @@ class Recording(Protocol):
 
         Samples that were lost, damaged or never recorded are zero and invalid.
         """
+
+
+class PackedRecording(Recording, Protocol):
+    """A `Recording` that can hand its samples out as they were recorded."""
+
+    def read_packed(
+        self, first: int, count: int, channels: tuple[int, ...] | None = None
+    ) -> PackedBlock | None:
+        """Return samples as `read` does but packed; None where they do not lie that way."""

@@ -25,9 +25,10 @@ from kitestring.model.time import Epoch
 from kitestring.recordings._kernels import unpack_bytes, unpack_wide
 from kitestring.recordings.formats import FrameCounts, RecordingFormat, Survey
 from kitestring.recordings.quantise import Codes, levels
-from kitestring.recordings.types import Block, Channel
+from kitestring.recordings.types import Block, Channel, PackedBlock
 from kitestring.recordings.vdif_header import VdifHeader
 from kitestring.recordings.vdif_index import VdifIndex
+from kitestring.recordings.vdif_packed import can_pack, pack_frames
 from kitestring.recordings.vdif_scan import (
     Bytes,
     Runs,
@@ -203,6 +204,38 @@ class VdifRecording:
         if self.index.header.complex:
             return Block(first, samples.view(np.complex64), valid)
         return Block(first, samples, valid)
+
+    def read_packed(
+        self, first: int, count: int, channels: tuple[int, ...] | None = None
+    ) -> PackedBlock | None:
+        """Return samples as recorded and packed, from the start of a frame on.
+
+        None where frames do not hold streams that can be handed out as they are
+        (`kitestring.recordings.vdif_packed.can_pack`).
+        """
+        if not can_pack(self.index.header) or count <= 0:
+            return None
+        chosen = tuple(range(len(self._channels))) if channels is None else channels
+        header, used = self.index.header, list[tuple[int, NDArray[np.int64]]]()
+
+        def frames(thread: int, slot: int, slots: int) -> list[tuple[Bytes, NDArray[np.int64]]]:
+            at = slot + self.index.first_slot
+            runs = self.index.thread_runs(self.index.threads[thread], at, slots)
+            found = []
+            for file, offsets in _frame_offsets(runs, at, slots):
+                check_length(self._data[file], self.index.paths[file])
+                used.append((file, offsets[offsets >= 0]))
+                payloads = np.where(offsets >= 0, offsets + header.header_bytes, -1)
+                found.append((self._data[file], payloads))
+            return found
+
+        values = levels(self.bits)
+        if header.mark5b_coding:
+            values = values[_MARK5B_CODES[self.bits]]
+        block = pack_frames(header, frames, first, count, chosen, values)
+        for file, there in used:
+            release(self._data[file], int(there.min()), int(there.max()) + header.frame_bytes)
+        return block
 
     def read_codes(
         self, first: int, count: int, channels: tuple[int, ...] | None = None

@@ -115,6 +115,14 @@ class Common:
                 place=str(self.files[0]),
                 next_step="Give the right sample rate." + right,
             )
+        if placed.conflicting > placed.used:
+            raise RecordingError(
+                f"{placed.conflicting} frames have other samples than frames of the same thread "
+                "and time.",
+                place=", ".join(map(str, self.files)),
+                next_step="VDIF tells channels apart by their threads alone: number the threads, "
+                "or open files of one thread one by one.",
+            )
         if not placed.used:
             raise RecordingError(
                 "no frame could be placed in time.",

@@ -43,6 +43,7 @@ _MASK_BITS = 64  # words 6 and 7
 # bits of word 4 that all frames of a recording share, by version
 _WORD_4 = {1: 0xFFFFFFFF, 2: 0xFFFFFFF0, 3: 0xFFFFFFFF, 4: 0xFFFF0000, _MARK5B_EDV: 0xFFFFFFFF}
 _LAST_REFERENCE = 63
+_MOST_FRAMES = 1 << 24  # in a second: a number has 24 bits
 _MJD_ZERO = dt.date(1858, 11, 17).toordinal()
 
 
@@ -141,12 +142,18 @@ class VdifHeader:
             words[4:] = self.extended
             words[4] = self.edv << 24 | (words[4] & 0xFFFFFF)
             if self.edv in _RATE_EDVS and self.header_rate is not None:
-                rate = self.header_rate / (1 if self.complex else 2)
-                mega = rate % 1e6 == 0
-                number = mega << 23 | int(rate / (1e6 if mega else 1e3))
-                words[4] = self.edv << 24 | number
+                words[4] = self.edv << 24 | self.rate_bits
                 words[5] = SYNC
         return words
+
+    @property
+    def rate_bits(self) -> int:
+        """The 24 bits of word 4 that state `header_rate`; 0 where they cannot."""
+        for mega, unit in ((1, 1e6), (0, 1e3)):
+            number, rest = divmod((self.header_rate or 0.0) / (1 if self.complex else 2), unit)
+            if rest == 0 and 0 < number < 1 << 23:
+                return mega << 23 | int(number)
+        return 0
 
     @property
     def header_bytes(self) -> int:
@@ -292,17 +299,23 @@ def frames_per_second(header: VdifHeader, sample_rate: float) -> int:
     Raises
     ------
     ConfigurationError
-        Where it is not a whole number, which VDIF requires.
+        Where it is not a whole number, which VDIF requires, or one that frame
+        numbers do not reach.
     """
     count = sample_rate / header.frame_samples
+    if not 0 < count <= _MOST_FRAMES:
+        raise ConfigurationError(
+            f"{sample_rate:.12g} samples a second make {count:.6g} frames of "
+            f"{header.frame_samples} samples; VDIF has 1 to {_MOST_FRAMES}.",
+            next_step="Check the sample rate.",
+        )
     if round(count) >= 1 and abs(count - round(count)) <= 1e-9 * count:
         return round(count)
     sample_bits = header.bits * header.parts * header.channel_count
     bytes_a_second = sample_rate * sample_bits / 8
-    fitting = [
-        n for n in range(8, 8 * (header.payload_bytes // 8) + 1, 8) if bytes_a_second % n == 0
-    ]
-    step = f"Use {fitting[-1]} bytes of samples a frame." if fitting else "Change the sample rate."
+    lengths = range(8 * (header.payload_bytes // 8), 0, -8)
+    fitting = next((n for n in lengths if bytes_a_second % n == 0), 0)
+    step = f"Use {fitting} bytes of samples a frame." if fitting else "Change the sample rate."
     raise ConfigurationError(
         f"{sample_rate:.12g} samples a second make {count:.6g} frames of "
         f"{header.frame_samples} samples; VDIF needs a whole number.",

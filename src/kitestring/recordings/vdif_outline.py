@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from kitestring.recordings._kernels import RUN, find_frame
 from kitestring.recordings.vdif_header import VdifHeader
-from kitestring.recordings.vdif_scan import Bytes, Part, Runs, next_written, release, scan_file
+from kitestring.recordings.vdif_scan import (
+    Bytes,
+    Part,
+    Runs,
+    check_length,
+    next_written,
+    release,
+    scan_file,
+)
 
 Integers = NDArray[np.int64]
 
@@ -57,10 +65,16 @@ def outline(data: Bytes, header: VdifHeader, begin: int, file: int) -> Outline:
     """Look at both ends of a file whose first frame is at byte `begin`, and between."""
     length = header.frame_bytes
     end = begin + max((len(data) - begin) // length - _FRAMES, 0) * length
-    step = max(_SPAN, (end - begin) // _PLACES)
-    inner = np.arange(begin + _END, end - _END, step)
-    places = begin + (np.r_[begin, inner, max(end - _END, begin), end] - begin) // length * length
+    ends = at_least(_END, 3, header)
+    step = max(at_least(_SPAN, 6, header), (end - begin) // _PLACES)
+    inner = np.arange(begin + ends, end - ends, step)
+    places = begin + (np.r_[begin, inner, max(end - ends, begin), end] - begin) // length * length
     return look_at(data, header, np.unique(places), file)
+
+
+def at_least(size: int, looks: int, header: VdifHeader) -> int:
+    """Return `size` bytes, or as many as `looks` looks take where frames are long."""
+    return max(size, looks * _FRAMES * header.frame_bytes)
 
 
 def look_at(data: Bytes, header: VdifHeader, places: Integers, file: int) -> Outline:
@@ -82,6 +96,7 @@ def look(data: Bytes, at: int, header: VdifHeader, file: int, frames: int = _FRA
     """Return the runs of the frames from byte `at` on."""
     limit = min(frames, max((len(data) - at) // header.frame_bytes, 0))
     buffer = np.zeros(frames, dtype=RUN)
+    check_length(data)
     count, _ = header.scan(data, at, limit, buffer)
     release(data, at, at + limit * header.frame_bytes)
     runs = buffer[:count].copy()
@@ -98,6 +113,7 @@ def _header_near(data: Bytes, place: int, header: VdifHeader) -> int:
     place += -(-(next_written(data, place) - place) // length) * length
     values, masks = header.constant_words()
     stop = place + _NEAR * length
+    check_length(data)
     found = int(find_frame(data, place, stop, place - length, length, values, masks))
     release(data, place, stop + length)
     return found

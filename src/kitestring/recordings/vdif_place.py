@@ -23,6 +23,7 @@ _SHORT = 4  # frames: a run of so few may be wrong where a long one is not
 _AHEAD = 8  # runs that are looked at to see whether a sequence goes on
 _SLACK = 64  # frames that may have been lost between
 _NOT_STRAY = 4  # frames of a thread that is there on purpose
+_TRIED = 8  # numbers of frames in a second that may be damaged ones
 
 
 def choose_threads(runs: Runs, wanted: int | None) -> tuple[int, ...]:
@@ -72,10 +73,14 @@ def infer_frames_per_second(runs: Runs) -> tuple[int, int]:
         values, counts = values[counts > 1], counts[counts > 1]
     if not len(values):
         return 0, 0
-    beyond = runs["frames"][runs["number"] + runs["frames"] > values[-1]].sum()
-    if beyond * 100 > runs["frames"].sum():
+    ends, frames, best = runs["number"] + runs["frames"], runs["frames"], len(values) - 1
+    for k in range(best, max(best - _TRIED, 0), -1):  # damaged alike: no frames lead up to it
+        if 10 * np.clip(ends - values[k] // 2, 0, frames).sum() >= frames.sum():
+            break
+        best = k - 1
+    if 100 * frames[ends > values[best]].sum() > frames.sum():
         return 0, 0
-    return int(values[-1]), int(counts[-1])
+    return int(values[best]), int(counts[best])
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,13 @@ def map_file(path: Path) -> Bytes:
         Where it does not exist, is not a file, or is empty.
     """
     try:
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # opening a pipe would wait
+            raise RecordingError(
+                "a pipe or device cannot be read: recordings are mapped into memory.",
+                place=str(path),
+                next_step="Copy what comes out of it into a file.",
+            )
         with path.open("rb") as file:
             mapping = _Mapping(file.fileno(), 0, access=mmap.ACCESS_READ)
             mapping.path = path
@@ -174,14 +182,14 @@ def release(data: Bytes, begin: int, end: int) -> None:
         mapping.madvise(mmap.MADV_DONTNEED, begin, min(end, len(data)) - begin)
 
 
-def check_length(data: Bytes, path: Path) -> None:
+def check_length(data: Bytes, path: Path | None = None) -> None:
     """Raise `RecordingError` where a mapped file became shorter: touching it would be fatal."""
     mapping = owner(data)
     if mapping is not None and mapping.size() < len(data):
         raise RecordingError(
             f"byte {mapping.size()}: the file ends here now; it had {len(data)} bytes "
             "when it was opened.",
-            place=str(path),
+            place=str(path or mapping.path),
             next_step="Let nothing write to it, and open the recording again.",
         )
 
@@ -202,6 +210,7 @@ def scan_file(data: Bytes, header: VdifHeader, file: int, part: Part | None = No
     at, damaged, skipped = own.low, 0, 0
     last = -1  # where the frame before `at` begins
     while len(data) - at >= length:
+        check_length(whole)
         limit = min(chunk, (len(data) - at) // length)
         count, frames = header.scan(data, at, limit, buffer)
         runs = buffer[:count].copy()
@@ -234,6 +243,7 @@ def _next_frame(whole: Bytes, data: Bytes, after: int, grid: int, header: VdifHe
     """Return the first byte from `after` on where a frame begins, or -1."""
     values, masks = header.constant_words()
     while (after := next_written(whole, after)) < len(data):
+        check_length(whole)
         stop = after + _WINDOW
         found = int(find_frame(data, after, stop, grid, header.frame_bytes, values, masks))
         release(whole, after, stop)

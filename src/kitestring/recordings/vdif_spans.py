@@ -9,7 +9,10 @@ where its own header says, and the same samples come whatever the blocks they ar
 read in. Only the indices of the last few pieces are kept.
 
 What differs from a short recording: a frame that lies further than `_MARGIN` from
-where it belongs is not found there; it is counted as one with a wrong time.
+where it belongs is not found there; it is counted as one with a wrong time. Whether
+frames come out of order elsewhere is told from a piece and its margins alone: one that
+came early by just as many slots as were lost before it is then not believed (seen once
+in a thousand damages where 1 % of the frames are damaged).
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from kitestring.errors import RecordingWarning
 from kitestring.recordings._kernels import RUN
 from kitestring.recordings.formats import FrameCounts
 from kitestring.recordings.vdif_header import VdifHeader
-from kitestring.recordings.vdif_outline import Outline, look_at, slot_of, slot_ranges
+from kitestring.recordings.vdif_outline import Outline, at_least, look_at, slot_of, slot_ranges
 from kitestring.recordings.vdif_place import cropped, place_frames, shortened, without_overlap
 from kitestring.recordings.vdif_scan import Bytes, Part, Runs, scan_file
 
@@ -93,7 +96,12 @@ class VdifSpans:
     @property
     def slack(self) -> int:
         """Slots by which a frame may be away from where its span should have it."""
-        return _MARGIN // self.header.frame_bytes // len(self.threads) + 1
+        return self.margin // len(self.threads) + 1
+
+    @property
+    def margin(self) -> int:
+        """Frames around a piece that are looked at."""
+        return at_least(_MARGIN, 2, self.header) // self.header.frame_bytes
 
     def ends(self) -> tuple[int, int]:
         """Return the slot of the first frame, and that after the last."""
@@ -124,8 +132,9 @@ class VdifSpans:
             return self._pieces[span]
 
     def _cut(self, span: Span) -> tuple[Span, ...]:
-        step = _PIECE // self.header.frame_bytes * self.header.frame_bytes
-        if span.end - span.begin <= _PIECE or not step:
+        length = self.header.frame_bytes
+        step = at_least(_PIECE, 3, self.header) // length * length
+        if span.end - span.begin <= step:
             return (span,)
         places = np.arange(span.begin + step, span.end - step // 2, step)
         found = look_at(self._data[span.file], self.header, places, span.file)
@@ -190,7 +199,7 @@ class VdifSpans:
 
     def _index(self, span: Span) -> IndexedSpan:
         data, length = self._data[span.file], self.header.frame_bytes
-        margin = _MARGIN // length * length
+        margin = self.margin * length
         low = span.begin - min(margin, span.begin // length * length)
         part = Part(span.begin, span.end, low, min(span.end + margin, len(data)))
         scan = scan_file(data, self.header, span.file, part)

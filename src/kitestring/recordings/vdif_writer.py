@@ -53,7 +53,8 @@ class VdifWriter:
         which needs their number to be a power of two.
     edv : {None, 0, 1, 3}
         Extended data version; 1 and 3 carry the sample rate, None writes legacy
-        headers. Version 3 allows payloads of 1000 and 5000 bytes only.
+        headers. Version 3 allows payloads of 1000 and 5000 bytes and one channel a
+        thread only.
 
     Raises
     ------
@@ -283,12 +284,13 @@ def _check_layout(header: VdifHeader) -> None:
             f"payload_bytes={header.payload_bytes} is not a multiple of 8 below 128 MiB.",
             next_step="Use 8000.",
         )
-    if header.edv == 3 and header.payload_bytes not in (1000, 5000):
+    if header.edv == 3 and (header.payload_bytes not in (1000, 5000) or header.channel_count > 1):
         raise ConfigurationError(
-            f"extended data version 3 does not allow {header.payload_bytes} bytes a frame.",
-            next_step="Use payload_bytes=5000 or 1000, or edv=1.",
+            f"extended data version 3 does not allow {header.payload_bytes} bytes and "
+            f"{header.channel_count} channels a frame.",
+            next_step="Use payload_bytes=5000 or 1000 and threads=True, or edv=1.",
         )
-    if header.header_rate is not None and (header.header_rate / 2) % 1e3:
+    if header.header_rate is not None and not header.rate_bits:
         raise ConfigurationError(
             f"a sample rate of {header.header_rate} cannot be written into the header.",
             next_step="Use edv=0.",

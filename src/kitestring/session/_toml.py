@@ -33,7 +33,7 @@ def read_toml(file: Path, what: str, next_step: str) -> tuple[str, dict[str, Any
         Where it cannot be read or is not TOML.
     """
     try:
-        text = file.read_bytes().decode()
+        text = file.read_bytes().decode("utf-8-sig")
         return text, tomllib.loads(text)
     except FileNotFoundError:
         raise MissingDataError(
@@ -43,8 +43,12 @@ def read_toml(file: Path, what: str, next_step: str) -> tuple[str, dict[str, Any
         raise ConfigurationError(
             f"is not TOML: {problem}.", place=str(file), next_step="Mend that line."
         ) from None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigurationError(f"cannot be read ({problem}).", place=str(file)) from None
+    except (OSError, UnicodeDecodeError, RecursionError) as problem:
+        raise ConfigurationError(
+            f"cannot be read ({problem}).",
+            place=str(file),
+            next_step="It has to be a text file in UTF-8 that you may read.",
+        ) from None
 
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")

@@ -6,16 +6,11 @@ relative to the session's directory.
 
 from __future__ import annotations
 
-import datetime as dt
-import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -26,54 +21,29 @@ from kitestring.errors import ConfigurationError
 from kitestring.model.ephemeris import NAMES
 from kitestring.model.observable import Kind
 from kitestring.model.subdaily import SUBDAILY, Subdaily
-from kitestring.model.time import Epoch, Scale
+from kitestring.model.time import Epoch
 from kitestring.recordings.types import Channel
 from kitestring.session._toml import read_toml
+from kitestring.session.sections import (
+    Positive,
+    Section,
+    Vector,
+    When,
+    WhenTdb,
+    epoch_of,
+    explain,
+)
 
 FILE_NAME = "session.toml"
 OWN_ROTATION = "konopliv2016"
 """Name of the package's parametrised rotation of Mars."""
-
-Positive = Annotated[float, Field(gt=0)]
-Vector = Annotated[tuple[float, float, float], Field()]
-
-
-def _epoch(value: str | dt.datetime, scale: Scale = "utc") -> Epoch:
-    if isinstance(value, dt.datetime):
-        if value.tzinfo is not None:
-            value = value.astimezone(dt.UTC).replace(tzinfo=None)
-        value = value.isoformat()
-    return Epoch.from_iso(value, scale)
-
-
-def _a_date(value: str | dt.datetime) -> str | dt.datetime:
-    try:
-        _epoch(value)
-    except ConfigurationError as problem:
-        raise ValueError(str(problem)) from None
-    return value
-
-
-def _a_date_of_tdb(value: str | dt.datetime) -> str | dt.datetime:
-    zoned = value.tzinfo is not None if isinstance(value, dt.datetime) else "Z" in value.upper()
-    if zoned:
-        raise ValueError("it is TDB, not UTC: give it without Z or another time zone")
-    return _a_date(value)
-
-
-When = Annotated[str | dt.datetime, AfterValidator(_a_date)]
-WhenTdb = Annotated[str | dt.datetime, AfterValidator(_a_date_of_tdb)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-class ChannelSection(_Section):
+class ChannelSection(Section):
     """One recorded band; see `kitestring.recordings.types.Channel`."""
 
     name: str
@@ -97,7 +67,7 @@ class ChannelSection(_Section):
         )
 
 
-class RecordingSection(_Section):
+class RecordingSection(Section):
     """A station's recording of one scan."""
 
     station: str
@@ -109,7 +79,7 @@ class RecordingSection(_Section):
     `kitestring.recordings.sidecar`); without it, one that lies beside the first of them."""
 
 
-class ScanSection(_Section):
+class ScanSection(Section):
     """A span of time in which one source was observed."""
 
     name: str
@@ -120,11 +90,11 @@ class ScanSection(_Section):
     @property
     def span(self) -> tuple[Epoch, Epoch]:
         """First and last instant, UTC."""
-        start = _epoch(self.start)
+        start = epoch_of(self.start)
         return start, start.shifted(self.duration)
 
 
-class CorrelateSection(_Section):
+class CorrelateSection(Section):
     """How recordings are correlated."""
 
     bins: int = Field(default=256, ge=8, le=65536)
@@ -136,14 +106,14 @@ class CorrelateSection(_Section):
     """A directory of CorrelX files: its delays and clocks are used, its output is compared."""
 
 
-class PhaseCalSection(_Section):
+class PhaseCalSection(Section):
     """Phase-calibration tones in the recordings."""
 
     spacing: Positive
     offset: float = 0.0
 
 
-class ToneSection(_Section):
+class ToneSection(Section):
     """What the spacecraft transmits: a carrier and DOR tones coherent with it."""
 
     carrier: Positive
@@ -156,7 +126,7 @@ class ToneSection(_Section):
     """Length of one phase measurement, s."""
 
 
-class ClockSection(_Section):
+class ClockSection(Section):
     """A station clock: reading minus UTC."""
 
     station: str
@@ -171,10 +141,10 @@ class ClockSection(_Section):
     @property
     def reference(self) -> Epoch:
         """When the clock is off by `offset`, UTC."""
-        return _epoch(self.epoch)
+        return epoch_of(self.epoch)
 
 
-class SourceSection(_Section):
+class SourceSection(Section):
     """A source that the package's catalogue does not hold, ICRS."""
 
     name: str
@@ -184,7 +154,7 @@ class SourceSection(_Section):
     """Declination, degrees."""
 
 
-class EarthSection(_Section):
+class EarthSection(Section):
     """How the Earth turns."""
 
     orientation: str | None = None
@@ -196,7 +166,7 @@ class EarthSection(_Section):
     """A BLQ file with ocean loading of every station; none without it."""
 
 
-class WeatherSection(_Section):
+class WeatherSection(Section):
     """The air at a station."""
 
     station: str
@@ -208,7 +178,7 @@ class WeatherSection(_Section):
     """Relative, percent."""
 
 
-class TroposphereSection(_Section):
+class TroposphereSection(Section):
     """What is known of the stations' zenith delays beforehand."""
 
     model: Literal["standard", "none"] = "standard"
@@ -233,7 +203,7 @@ class TroposphereSection(_Section):
         return self
 
 
-class IonosphereSection(_Section):
+class IonosphereSection(Section):
     """How much the ionosphere delays."""
 
     model: Literal["none", "klobuchar", "ionex"] = "none"
@@ -248,14 +218,14 @@ class IonosphereSection(_Section):
         return self
 
 
-class SolarPlasmaSection(_Section):
+class SolarPlasmaSection(Section):
     """How much the Sun's plasma delays."""
 
     model: Literal["none", "corona"] = "none"
     """None, or a corona that falls off from the Sun."""
 
 
-class AntennaSection(_Section):
+class AntennaSection(Section):
     """What bends and stretches antennas."""
 
     thermal_expansion: bool = False
@@ -264,7 +234,7 @@ class AntennaSection(_Section):
     """A file of the IVS with gravitational deformation."""
 
 
-class PlaceSection(_Section):
+class PlaceSection(Section):
     """A place that another source states, to compare with."""
 
     name: str
@@ -274,7 +244,7 @@ class PlaceSection(_Section):
     """Planetocentric, degrees."""
 
 
-class LanderSection(_Section):
+class LanderSection(Section):
     """A target that stands on a body."""
 
     kind: Literal["lander"]
@@ -292,7 +262,7 @@ class LanderSection(_Section):
     reference: list[PlaceSection] = Field(default_factory=list)
 
 
-class SpacecraftSection(_Section):
+class SpacecraftSection(Section):
     """A target that flies."""
 
     kind: Literal["spacecraft"]
@@ -322,10 +292,10 @@ class SpacecraftSection(_Section):
     @property
     def state_epoch(self) -> Epoch:
         """Epoch of the state, TDB."""
-        return _epoch(self.epoch, "tdb")
+        return epoch_of(self.epoch, "tdb")
 
 
-class TrackingSection(_Section):
+class TrackingSection(Section):
     """A file of tracking data."""
 
     file: str
@@ -358,7 +328,7 @@ class TrackingSection(_Section):
         return self
 
 
-class EstimateSection(_Section):
+class EstimateSection(Section):
     """How the orbit is estimated."""
 
     sun_angle: float = Field(default=0.0, ge=0, le=180)
@@ -373,7 +343,7 @@ class EstimateSection(_Section):
     """How far the orbit is predicted beyond the session, days."""
 
 
-class Session(_Section):
+class Session(Section):
     """A whole session file."""
 
     format: Literal[1] = 1
@@ -442,24 +412,5 @@ def read_session(path: str | Path) -> Session:
         return Session.model_validate(raw)
     except ValidationError as problem:
         raise ConfigurationError(
-            _explain(problem), place=str(file), next_step="Mend it and run again."
+            explain(problem), place=str(file), next_step="Mend it and run again."
         ) from None
-
-
-def _explain(problem: ValidationError) -> str:
-    """Return pydantic's first complaints in words that name the key."""
-    lines = []
-    for error in problem.errors()[:4]:
-        where = ".".join(str(part) for part in error["loc"]) or "the file"
-        if error["type"] == "extra_forbidden":
-            hint = _nearest(error["loc"])
-            lines.append(f"unknown key {where!r}{hint}")
-        else:
-            lines.append(f"{where}: {error['msg'].removeprefix('Value error, ')}")
-    return "; ".join(lines) + "."
-
-
-def _nearest(location: tuple[Any, ...]) -> str:
-    known = {name for section in _Section.__subclasses__() for name in section.model_fields}
-    near = difflib.get_close_matches(str(location[-1]), sorted(known), 1)
-    return f" (did you mean {near[0]!r}?)" if near else ""

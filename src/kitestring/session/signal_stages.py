@@ -129,7 +129,9 @@ def _describe(context: Context) -> Outcome:
         found.append(one)
         if one.survey.start is not None and one.survey.stop is not None:
             setting.check_time(section, one.survey.start, one.survey.stop)
-        told = [_other_station(one, section, setting), *_faults(one, setting.scan_of(section))]
+        scan = setting.scan_of(section)
+        correlated = scan in correlated_scans(setting)
+        told = [_other_station(one, section, setting), *_faults(one, scan, correlated)]
         for text in filter(None, told):
             warned += 1
             warnings.warn(f"{one.paths[0]}: {text}", RecordingWarning, stacklevel=2)
@@ -157,11 +159,18 @@ def _other_station(description: Description, section: RecordingSection, setting:
     )
 
 
-def _faults(description: Description, scan: ScanSection) -> list[str]:
-    """Return what a user must know of a recording before it is processed."""
+def _faults(description: Description, scan: ScanSection, correlated: bool) -> list[str]:
+    """Return what a user must know of a recording before it is processed.
+
+    A line costs correlation; where there is none, it is the spacecraft's own carrier.
+    """
     survey = description.survey
     known = ("not in", "the sample rate")  # the session file states these
-    told = [note for note in description.notes if not note.startswith(known)]
+    told = [
+        note
+        for note in description.notes
+        if not note.startswith(known) and (correlated or ": a line of" not in note)
+    ]
     start, stop = scan.span
     covered = description.coverage(start, stop)
     if (

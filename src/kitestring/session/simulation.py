@@ -138,7 +138,7 @@ def _scan(
     row["recordings"] = {
         station: f"recordings/{Path(path).name}" for station, path in row["recordings"].items()
     }
-    row["faults"] = {station: [asdict(f) for f in found] for station, found in hit.items()}
+    row["faults"] = {station: asdict(found) for station, found in hit.items()}
     row["files"] = [f"recordings/{name}" for name in names]
     with (folder / UNFINISHED).open("a", encoding="utf-8") as log:
         log.write(json.dumps({"scan": scan.name, "truth": row}) + "\n")
@@ -199,6 +199,13 @@ def _clear(folder: Path) -> None:
     file = folder / FILE_NAME
     begins = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     if not (begins.startswith(MARK) or (folder / UNFINISHED).is_file()):
+        own = [name for name in (*_MADE, *_FILES) if (folder / name).exists()]
+        if own:
+            raise ConfigurationError(
+                f"{own[0]!r} in it is of no simulation, and would be replaced.",
+                place=str(folder),
+                next_step="Name another directory.",
+            )
         return
     for name in _MADE:
         shutil.rmtree(folder / name, ignore_errors=True)

@@ -15,21 +15,24 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from kitestring.errors import ConfigurationError
 from kitestring.model.time import Epoch
 from kitestring.session._toml import read_toml
-from kitestring.session.file import (
-    IonosphereSection,
+from kitestring.session.file import IonosphereSection, Session, TroposphereSection
+from kitestring.session.sections import (
     Positive,
-    Session,
-    TroposphereSection,
+    Section,
     Vector,
     When,
     WhenTdb,
-    _epoch,
-    _explain,
-    _Section,
+    epoch_of,
+    explain,
 )
+from kitestring.simulate.faults import KINDS
 
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
+# what lies beyond is a slip of units, and would end in numbers that are none
+Cn0 = Annotated[float, Field(ge=-100, le=200)]
+Decibels = Annotated[float, Field(ge=-60, le=60)]
+Seconds = Annotated[float, Field(ge=-0.5, le=0.5)]
 
 
 def _safe(name: str) -> str:
@@ -41,7 +44,7 @@ def _safe(name: str) -> str:
 FileName = Annotated[str, AfterValidator(_safe)]
 
 
-class BurnSection(_Section):
+class BurnSection(Section):
     """A burn so short that only the velocity jumps."""
 
     epoch: WhenTdb
@@ -52,10 +55,10 @@ class BurnSection(_Section):
     @property
     def at(self) -> Epoch:
         """When, TDB."""
-        return _epoch(self.epoch, "tdb")
+        return epoch_of(self.epoch, "tdb")
 
 
-class TrueTargetSection(_Section):
+class TrueTargetSection(Section):
     """Where the target truly is: off the session's state, in a file, or on a body."""
 
     position: Vector = (0.0, 0.0, 0.0)
@@ -88,7 +91,7 @@ class TrueTargetSection(_Section):
         return self
 
 
-class TrueToneSection(_Section):
+class TrueToneSection(Section):
     """A sine wave that modulates the carrier's phase."""
 
     frequency: Positive
@@ -97,7 +100,7 @@ class TrueToneSection(_Section):
     """Modulation index, rad."""
 
 
-class TelemetrySection(_Section):
+class TelemetrySection(Section):
     """Bits that modulate the carrier's phase."""
 
     index: Annotated[float, Field(ge=0, lt=10)]
@@ -110,7 +113,7 @@ class TelemetrySection(_Section):
     """The subcarrier's."""
 
 
-class UplinkSection(_Section):
+class UplinkSection(Section):
     """An uplink that the spacecraft turns round."""
 
     station: str
@@ -122,10 +125,10 @@ class UplinkSection(_Section):
     """Hz/s."""
 
 
-class SignalSection(_Section):
+class SignalSection(Section):
     """What the spacecraft transmits."""
 
-    cn0: float | dict[str, float]
+    cn0: Cn0 | dict[str, Cn0]
     """Power of all of it over noise density, dBHz: everywhere, or by station."""
     carrier: Positive | None = None
     """As told, Hz; that of [tones] where it is left out."""
@@ -139,23 +142,23 @@ class SignalSection(_Section):
     uplink: UplinkSection | None = None
 
 
-class JumpSection(_Section):
+class JumpSection(Section):
     """A clock that jumps."""
 
     epoch: When
-    size: float
+    size: Seconds
     """s."""
 
     @property
     def at(self) -> Epoch:
         """When, UTC."""
-        return _epoch(self.epoch)
+        return epoch_of(self.epoch)
 
 
-class TrueClockSection(_Section):
+class TrueClockSection(Section):
     """A station's clock as it truly runs, beyond what [[clock]] tells."""
 
-    offset: Annotated[float, Field(ge=-0.5, le=0.5)] = 0.0
+    offset: Seconds = 0.0
     """Reading minus UTC, s, at the first scan's start; added to the session's."""
     rate: Annotated[float, Field(ge=-1e-6, le=1e-6)] = 0.0
     """s/s; added to the session's."""
@@ -166,13 +169,13 @@ class TrueClockSection(_Section):
     jump: list[JumpSection] = Field(default_factory=list)
 
 
-class BandpassSection(_Section):
+class BandpassSection(Section):
     """Gain and phase over a channel; see `kitestring.simulate.types.Bandpass`."""
 
     edge: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    slope: float = 0.0
+    slope: Decibels = 0.0
     """dB."""
-    ripple: float = 0.0
+    ripple: Decibels = 0.0
     """dB."""
     ripple_period: Positive = 1e6
     """Hz."""
@@ -182,29 +185,29 @@ class BandpassSection(_Section):
     """Hz."""
 
 
-class TruePhaseCalSection(_Section):
+class TruePhaseCalSection(Section):
     """Phase-calibration tones."""
 
     spacing: Positive
     """Hz."""
     offset: float = 0.0
     """Hz."""
-    cn0: float = 35.0
+    cn0: Cn0 = 35.0
     """Power of each over noise density, dBHz."""
-    delay: float = 0.0
+    delay: Seconds = 0.0
     """Of their cable, s."""
 
 
-class InterferenceSection(_Section):
+class InterferenceSection(Section):
     """A line that one station receives."""
 
     frequency: Positive
     """Sky frequency, Hz."""
-    cn0: float
+    cn0: Cn0
     """Power over noise density, dBHz."""
 
 
-class TrueStationSection(_Section):
+class TrueStationSection(Section):
     """A station as it truly is."""
 
     name: str
@@ -214,14 +217,14 @@ class TrueStationSection(_Section):
     """Which [setup] it records."""
     code: str = ""
     """Two characters for VDIF; the catalogue's where it is left out."""
-    zenith: float = 0.0
+    zenith: Annotated[float, Field(ge=-100, le=100)] = 0.0
     """Zenith delay of the air beyond what [troposphere] gives, m."""
-    tec: float = 0.0
+    tec: Annotated[float, Field(ge=-1e4, le=1e4)] = 0.0
     """Vertical electron content beyond what the ionosphere's model gives, TECU."""
     clock: TrueClockSection = TrueClockSection()
     oscillators: list[float] | None = None
     """Phase of each channel's local oscillator, degrees; drawn where left out."""
-    delays: list[float] | None = None
+    delays: list[Seconds] | None = None
     """Delay of each channel after the mixer, s."""
     bandpass: BandpassSection | None = None
     phase_cal: TruePhaseCalSection | None = None
@@ -234,7 +237,7 @@ class TrueStationSection(_Section):
     """What all channels record in truth."""
 
 
-class TrueSourceSection(_Section):
+class TrueSourceSection(Section):
     """How bright a source is."""
 
     name: str
@@ -242,7 +245,7 @@ class TrueSourceSection(_Section):
     """Jy."""
 
 
-class FaultSection(_Section):
+class FaultSection(Section):
     """What happens to recordings: fractions of their frames, or all of them."""
 
     stations: list[str] = Field(default_factory=list)
@@ -260,8 +263,15 @@ class FaultSection(_Section):
     outages: list[tuple[float, float]] = Field(default_factory=list)
     """From and to, s after the scan's start."""
 
+    @model_validator(mode="after")
+    def _is_one(self) -> FaultSection:
+        frames = any(getattr(self, kind) for kind in KINDS) or bool(self.outages)
+        if frames and self.missing:
+            raise ValueError("a recording that is missing has no frames: leave one of the two out")
+        return self
 
-class TruthSection(_Section):
+
+class TruthSection(Section):
     """What is hidden from the processing."""
 
     seed: Annotated[int, Field(ge=0)] = 1
@@ -284,8 +294,10 @@ class TruthSection(_Section):
                 raise ValueError("format sigmf holds samples of 8 or 16 bits")
             if any(s.swapped_polarization or s.polarization for s in self.station):
                 raise ValueError("format sigmf states each channel's polarization: it is the true")
-            if any(not f.missing for f in self.fault):
-                raise ValueError("format sigmf has no frames: the only fault is missing = true")
+            if any(getattr(f, kind) for f in self.fault for kind in KINDS):
+                raise ValueError(
+                    "format sigmf has no frames: its faults are outages and missing = true"
+                )
         return self
 
 
@@ -344,7 +356,7 @@ def read_scenario(path: str | Path) -> Scenario:
         truth = TruthSection.model_validate(hidden)
     except ValidationError as problem:
         raise ConfigurationError(
-            f"in [truth], {_explain(problem)}", place=str(file), next_step="Mend it and run again."
+            f"in [truth], {explain(problem)}", place=str(file), next_step="Mend it and run again."
         ) from None
     try:
         session = Session.model_validate({**told, "recording": recordings(told, truth)})
@@ -352,7 +364,7 @@ def read_scenario(path: str | Path) -> Scenario:
             _safe(scan.name)
     except ValidationError as problem:
         raise ConfigurationError(
-            _explain(problem), place=str(file), next_step="Mend it and run again."
+            explain(problem), place=str(file), next_step="Mend it and run again."
         ) from None
     except ValueError as problem:
         raise ConfigurationError(f"{problem}.", place=str(file)) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -108,7 +108,7 @@ class _Builder:
         air: list[Effect] = [e for e in effects if not isinstance(e, Ionosphere | SolarPlasma)]
         scans = tuple(self.scan(s) for s in session.scan)
         self._check_names()
-        return Observation(
+        made = Observation(
             stations=tuple(self.station(k, s) for k, s in enumerate(truth.station)),
             channels=(),
             bits=truth.bits,
@@ -120,15 +120,45 @@ class _Builder:
             earth=self.setting.earth,
             sigmf=truth.format == "sigmf",
         )
+        for scan in scans:
+            if not made.recorded_by(scan):
+                raise ConfigurationError(
+                    f"scan {scan.name} is missing at all stations.",
+                    place=self.place,
+                    next_step="Leave the [[scan]] out, or let one station record it.",
+                )
+        return made
 
     def _check_names(self) -> None:
-        names = [self.name(s.name) for s in self.given.truth.station]
+        """See that what is said of stations, scans and sources is of some that there are."""
+        truth, session = self.given.truth, self.given.session
+        names = [self.name(s.name) for s in truth.station]
         if len(set(names)) != len(names):
             raise ConfigurationError(
                 "two [[truth.station]] are the same station.",
                 place=self.place,
                 next_step="Keep one of the two.",
             )
+        for fault in truth.fault:
+            self._one_of("a fault is of station", fault.stations, names, self.name)
+            self._one_of("a fault is of scan", fault.scans, [s.name for s in session.scan])
+        observed = [s.source for s in session.scan]
+        self._one_of("[[truth.source]] is of", [s.name for s in truth.source], observed)
+
+    def _one_of(
+        self,
+        what: str,
+        given: Sequence[str],
+        known: Sequence[str],
+        name: Callable[[str], str] = str,
+    ) -> None:
+        for each in given:
+            if name(each) not in known:
+                raise ConfigurationError(
+                    f"{what} {each!r}, which is not listed.",
+                    place=self.place,
+                    next_step=f"There are {', '.join(sorted(set(known)))}.",
+                )
 
     def name(self, station: str) -> str:
         """Return a station's name in the catalogue."""
@@ -334,23 +364,12 @@ class _Builder:
     # -- faults ---------------------------------------------------------------------
 
     def fault(self, section: FaultSection) -> RecordingFault:
-        scans = {s.name for s in self.given.session.scan}
-        for scan in section.scans:
-            if scan not in scans:
-                raise ConfigurationError(
-                    f"a fault is of scan {scan!r}, which is not listed.",
-                    place=self.place,
-                    next_step=f"The scans are {', '.join(sorted(scans))}.",
-                )
         frames = None
         if not section.missing:
             fractions = {kind: getattr(section, kind) for kind in KINDS}
-            frames = FrameFaults(**fractions, outages=self._outages(section.outages))
+            frames = FrameFaults(**fractions, outages=tuple(section.outages))
         stations = tuple(self.name(s) for s in section.stations)
         return RecordingFault(frames, stations, tuple(section.scans))
-
-    def _outages(self, outages: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-        return tuple((float(begin), float(end)) for begin, end in outages)
 
 
 def _bandpass(section: BandpassSection) -> Bandpass:

@@ -7,6 +7,7 @@ these the frequency is constant, so that below `STEP` there is no noise.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,7 +26,7 @@ STEP = 0.125  # s
 # takes that off: Allan variances are then right to 0.4 % at two steps and 0.05 % from four on
 # (the integral of Kasdin's spectrum under the Allan variance's window, solved for 8 steps).
 _BEFORE = 0.13882738
-_TICK = 1e-6  # s: a jump this near a step is meant to be there
+_TICK = 1e-6  # s: a jump this near a millisecond is meant to be there
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ class ClockJump:
     Attributes
     ----------
     epoch : Epoch, shape ()
-        When, UTC: a whole number of `STEP` after the clock's own epoch.
+        When, UTC: a whole number of milliseconds after the clock's own epoch. As all of a
+        clock it is over the wave's arrival at the geocentre: at the station it comes as much
+        later as the wave does, 21 ms at most.
     size : float
         Change of the reading, s. Sampling and local oscillators jump with it.
     """
@@ -69,7 +72,7 @@ class TrueClock:
     Raises
     ------
     ConfigurationError
-        For noise that is negative, or a jump between two steps.
+        For noise that is negative, or a jump between two milliseconds.
 
     Examples
     --------
@@ -95,24 +98,26 @@ class TrueClock:
                 next_step="Give Allan deviations, such as 1e-13.",
             )
         for jump in self.jumps:
-            self._step_of(jump)
+            self._milliseconds(jump)
 
     @cached_property
     def steady(self) -> bool:
         """Whether the clock is off by offset and rate alone."""
         return not (self.jumps or self.white or self.flicker)
 
-    def _step_of(self, jump: ClockJump) -> int:
-        steps = float(jump.epoch.since(self.epoch)) / STEP
-        if abs(steps - round(steps)) * STEP > _TICK:
+    def _milliseconds(self, jump: ClockJump) -> int:
+        elapsed = 1e3 * float(jump.epoch.since(self.epoch))
+        if abs(elapsed - round(elapsed)) > 1e3 * _TICK:
             raise ConfigurationError(
                 f"a clock cannot jump at {jump.epoch.iso(6)}.",
-                next_step=f"Choose a multiple of {STEP} s after {self.epoch.iso(3)} UTC.",
+                next_step=f"Choose a whole millisecond after {self.epoch.iso(3)} UTC.",
             )
-        return round(steps)
+        return round(elapsed)
 
     def polynomial(self, start: Epoch, stop: Epoch) -> PiecewisePolynomial:
         """Return the reading minus UTC, s, over a span (and up to `STEP` before and after it).
+
+        Pieces last `STEP`, or less where a jump lies between two steps.
 
         Raises
         ------
@@ -124,24 +129,32 @@ class TrueClock:
         if self.steady:
             line = np.array([[self.offset + self.rate * begin, self.rate]])
             return PiecewisePolynomial(start, length, line)
-        first = int(np.floor(begin / STEP))
-        last = int(np.ceil((begin + length) / STEP))
+        # pieces are as long as jumps inside allow: each lies between two of them
+        near = (self._milliseconds(jump) for jump in self.jumps)
+        inside = [ms for ms in near if abs(ms / 1e3 - begin - 0.5 * length) < 0.5 * length + STEP]
+        milliseconds = math.gcd(round(1e3 * STEP), *inside)
+        each = milliseconds / 1e3
+        first = int(np.floor(begin / each))
+        last = int(np.ceil((begin + length) / each))
         if first < 0 and (self.white or self.flicker):
             raise ConfigurationError(
                 f"the clock's noise begins at {self.epoch.iso(3)}, after {start.iso(3)} UTC.",
                 next_step="Give the clock an epoch before the first scan.",
             )
         number = np.arange(first, last + 1)
-        reading = self.offset + self.rate * STEP * number
-        noise = np.zeros(len(number))
+        reading = self.offset + self.rate * each * number
+        slope = np.full(len(number), self.rate)
         if self.white or self.flicker:
-            noise = self.noise(last + 1)[first:]
-        slope = self.rate + np.diff(noise) / STEP
-        reading = reading + noise
+            step = number * milliseconds // round(1e3 * STEP)  # exact: whole numbers
+            noise = self.noise(int(step[-1]) + 2)
+            frequency = np.diff(noise) / STEP
+            reading = reading + noise[step] + frequency[step] * (number * each - step * STEP)
+            slope = slope + frequency[step]
         for jump in self.jumps:
-            reading = reading + np.where(number >= self._step_of(jump), jump.size, 0.0)
-        rows = np.stack([reading[:-1], slope], axis=1)
-        return PiecewisePolynomial(self.epoch.shifted(first * STEP), STEP, rows)
+            after = number * milliseconds >= self._milliseconds(jump)
+            reading = reading + np.where(after, jump.size, 0.0)
+        rows = np.stack([reading, slope], axis=1)[:-1]
+        return PiecewisePolynomial(self.epoch.shifted(first * each), each, rows)
 
     def noise(self, count: int) -> Floats:
         """Return the noise of the reading at steps 0 .. count - 1, s.

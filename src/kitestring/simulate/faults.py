@@ -86,7 +86,10 @@ class FaultRecord:
 
 
 def damage_vdif(
-    path: str | Path, faults: FrameFaults, frames_per_second: float, seed: Sequence[int]
+    path: str | Path,
+    faults: Sequence[FrameFaults],
+    frames_per_second: float,
+    seed: Sequence[int],
 ) -> FaultRecord:
     """Rewrite a VDIF file with faults.
 
@@ -94,8 +97,9 @@ def damage_vdif(
     ----------
     path : path-like
         A file whose frames all have one length, in order.
-    faults : FrameFaults
-        What goes wrong.
+    faults : sequence of FrameFaults
+        What goes wrong. A frame that several hit has the first one's fault; an outage
+        takes it whatever else it has.
     frames_per_second : float
         Frames of all threads together, for outages.
     seed : sequence of int
@@ -112,9 +116,11 @@ def damage_vdif(
     frames: Bytes = data[: len(data) // length * length].reshape(-1, length)
     rng = np.random.default_rng([*seed, 0x1DEA])
     count = len(frames)
-    kind = _draw(faults, count, rng)
+    kind = np.full(count, -1)
+    for fault in faults:
+        kind = np.where(kind < 0, _draw(fault, count, rng), kind)
     time = np.arange(count) / frames_per_second
-    for begin, end in faults.outages:
+    for begin, end in (span for fault in faults for span in fault.outages):
         kind[(time >= begin) & (time < end)] = len(KINDS)
     order = _order(kind, rng)
     with replacing(file) as temporary, temporary.open("wb") as out:

@@ -170,8 +170,8 @@ _PIECE = 8192  # grid points that are transformed at a time
 _FILTER = scipy.fft.fft(band_filter(), _PIECE).astype(np.complex64)
 
 
-def _filtered(wave: NDArray[np.complex64], first: int, count: int) -> NDArray[np.complex64]:
-    """Return points first .. first + count - 1 behind the filter, piece by piece.
+def _filtered(wave: NDArray[np.complex64], first: int, count: int) -> tuple[Singles, Singles]:
+    """Return real and imaginary part of points first .. first + count - 1 behind the filter.
 
     Each piece of the circular convolution is right but for its first 2 _HALF_FILTER points.
     """
@@ -184,8 +184,8 @@ def _filtered(wave: NDArray[np.complex64], first: int, count: int) -> NDArray[np
     spectra = scipy.fft.fft(rows, axis=1)
     spectra *= _FILTER
     made = scipy.fft.ifft(spectra, axis=1, overwrite_x=True)
-    kept: NDArray[np.complex64] = made[:, 2 * _HALF_FILTER :].reshape(-1)[:count]
-    return kept
+    kept = made[:, 2 * _HALF_FILTER :]
+    return kept.real.reshape(-1)[:count], kept.imag.reshape(-1)[:count]
 
 
 @dataclass(frozen=True)
@@ -267,8 +267,7 @@ class TelemetryWave:
             add_tone(cycles, np.full(len(label), abs(line.amplitude)), False, lines)
         wave = lines.view(np.complex64)
         wave *= self._bits(sent, rate)
-        made = _filtered(wave, first - begin * BLOCK, count)
-        return np.ascontiguousarray(made.real), np.ascontiguousarray(made.imag)
+        return _filtered(wave, first - begin * BLOCK, count)
 
     def _bits(self, sent: Transmission, rate: float) -> Singles:
         telemetry = self.carrier.telemetry

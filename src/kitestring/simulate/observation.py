@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.errors import ConfigurationError
+from kitestring.model.constants import C
 from kitestring.model.earth import EarthModel
 from kitestring.model.ionosphere import Ionosphere
-from kitestring.model.light_time import down_leg, up_leg
+from kitestring.model.light_time import Leg, down_leg, up_leg
+from kitestring.model.parts import station_delay
 from kitestring.model.polynomials import PiecewisePolynomial, StationDelay
-from kitestring.model.sight import Effect
+from kitestring.model.sight import Effect, Sight
 from kitestring.model.stations import Station
 from kitestring.model.steering import fit_polynomial, node_offsets, station_delays
 from kitestring.model.time import Epoch
@@ -34,6 +36,7 @@ from kitestring.simulate.truths import (
     TrueScan,
     TrueSpacecraft,
     TrueStation,
+    Uplink,
 )
 from kitestring.simulate.types import QuasarSignal, SimulatedStation, SpacecraftSignal
 
@@ -155,18 +158,13 @@ class Observation:
             Where air or antenna cannot say what they add.
         """
         start, pieces = self.span(scan)
-        air: list[Effect] = [Troposphere()] if self.air is None else list(self.air)
-        if station.zenith:
-            air.append(ExtraZenith(station.zenith))
-        delay = self._fitted(scan, station.station, start, pieces, air)
+        delay = self._fitted(scan, station.station, start, pieces, self._air(station))
         begin, stop = scan.start.shifted(-1.0), scan.start.shifted(scan.duration + 1.0)
         return StationDelay(delay, station.clock.polynomial(begin, stop))
 
     def dispersion(self, scan: TrueScan, station: TrueStation) -> PiecewisePolynomial | None:
         """Return what plasma adds at a station in a scan, s Hz^2; None for nothing."""
-        plasma = list(self.plasma)
-        if station.tec:
-            plasma.append(Ionosphere(ConstantTec(station.tec)))
+        plasma = self._plasma(station)
         if not plasma:
             return None
         start, pieces = self.span(scan)
@@ -175,6 +173,19 @@ class Observation:
         )
         added = (with_it.coefficients - without.coefficients) * _PLASMA**2
         return PiecewisePolynomial(start, _INTERVAL, added)
+
+    def _air(self, station: TrueStation | None) -> list[Effect]:
+        """Return what air and antenna add at a station; None for one that does not record."""
+        air: list[Effect] = [Troposphere()] if self.air is None else list(self.air)
+        if station is not None and station.zenith:
+            air.append(ExtraZenith(station.zenith))
+        return air
+
+    def _plasma(self, station: TrueStation | None) -> list[Effect]:
+        plasma = list(self.plasma)
+        if station is not None and station.tec:
+            plasma.append(Ionosphere(ConstantTec(station.tec)))
+        return plasma
 
     def _fitted(
         self,
@@ -224,7 +235,8 @@ class Observation:
         """Arrival at the geocentre (UTC) minus transmission, s, over all scans of the spacecraft.
 
         Transmission is counted in TDB at the spacecraft, or, where the signal is coherent
-        with an uplink, by the transmitting station's ideal clock. A constant is left out: it
+        with an uplink, by the transmitting station's ideal clock, air and plasma on the way
+        up included. A constant is left out: it
         does not matter.
         """
         scans = [s for s in self.scans if s.quasar is None]
@@ -238,12 +250,43 @@ class Observation:
         centre = self.earth.station_state(None, begin.shifted(offsets.ravel()))
         down = down_leg(centre, craft.trajectory, self.earth.ephemeris)
         if craft.uplink is not None:
-            values = up_leg(down, craft.uplink.station, self.earth, craft.trajectory)[1]
+            values = self._round_trip(down, craft.uplink)
         else:
             values = down.light_time - (centre.tdb_minus_tt - centre.tdb_minus_tt[0])
         return fit_polynomial(begin, _INTERVAL, values.reshape(offsets.shape))
 
+    def _round_trip(self, down: Leg, uplink: Uplink) -> Floats:
+        """Return the time from an uplink's transmission to the geocentre, media included, s."""
+        craft = self.spacecraft
+        assert craft is not None  # it has the uplink
+        up, round_trip = up_leg(down, uplink.station, self.earth, craft.trajectory)
+        own = [s for s in self.stations if s.station.name == uplink.station.name]
+        air, plasma = self._air(own[0] if own else None), self._plasma(own[0] if own else None)
+        # what comes down follows the phase of what went up
+        sight = Sight(
+            uplink.station,
+            up.station,
+            up.direction,
+            C * up.light_time,
+            uplink.frequency,
+            group=False,
+            sends=True,
+        )
+        values = round_trip + station_delay(sight, [*air, *plasma])
+        if not np.all(np.isfinite(values)):
+            raise ConfigurationError(
+                f"the delay of the uplink from {uplink.station.name} is not known: "
+                f"{craft.trajectory.name} may be below its horizon.",
+                next_step="Let another station transmit, a light time before the light time.",
+            )
+        return values
+
     # -- voltages ----------------------------------------------------------------
+
+    def outages(self, scan: TrueScan, station: TrueStation) -> tuple[tuple[float, float], ...]:
+        """Return when a station's recorder takes nothing in a scan, s after its start."""
+        hit = [f.frames for f in self.faults if f.hits(station.station.name, scan.name)]
+        return tuple(span for frames in hit if frames is not None for span in frames.outages)
 
     def simulated(self, scan: TrueScan, station: TrueStation) -> SimulatedStation:
         """Return a station as it truly is in a scan."""
@@ -254,6 +297,7 @@ class Observation:
             channels=station.channels or self.channels,
             bits=self.bits,
             signed=self.sigmf,
+            outages=self.outages(scan, station) if self.sigmf else (),
             lo_phases=station.oscillator_phases,
             instrumental_delays=station.instrumental_delays,
             code=station.code or station.station.code,

@@ -25,6 +25,7 @@ from kitestring.simulate.types import (
     Tone,
 )
 
+_MOST_SAMPLES = 1e14  # places in a scan are exact, and no disk is as large
 CHUNK_BLOCKS = 256  # blocks of each station and channel that are made at a time
 
 Band = tuple[float, float, str]  # sky edges and polarization
@@ -100,7 +101,7 @@ class ScanPlan:
     ) -> Levels:
         width, source = channel.bandwidth, self.source
         own = station.local_tones(index) if self.receivers else ()
-        local = [(tone, 10.0 ** (tone.cn0 / 10.0) / width) for tone in own]
+        local = [(tone, tone.strength / width) for tone in own]
         if isinstance(source, QuasarSignal):
             part = source.flux / (source.flux + station.sefd)
             level = 1.0 / float(np.sqrt(1.0 + sum(p for _, p in local)))
@@ -158,6 +159,12 @@ class ScanPlan:
     def samples(self, station: int) -> int:
         """Return how many samples of each channel a station records."""
         count = self.duration * self.stations[station].sample_rate
+        if not count < _MOST_SAMPLES:
+            raise ConfigurationError(
+                f"{self.duration:g} s of station {self.stations[station].name!r} are {count:.3g} "
+                "samples a channel.",
+                next_step="Look at the scan's duration (s) and the sample rate (Hz).",
+            )
         if round(count) < 1 or abs(count - round(count)) > 1e-6:
             raise ConfigurationError(
                 f"{self.duration} s are {count:.9g} samples of station "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -68,7 +69,17 @@ def response(bandpass: Bandpass, channel: Channel, sky_frequency: Floats) -> NDA
 
 @lru_cache(maxsize=64)
 def filter_taps(bandpass: Bandpass, channel: Channel) -> NDArray[np.generic]:
-    """Return the filter of a channel's samples, shape (2 HALF + 1,): float32 or complex64."""
+    """Return the filter that a bandpass is of a channel's samples, as of `taps_of`."""
+    return taps_of(channel, lambda sky: response(bandpass, channel, sky))
+
+
+def taps_of(
+    channel: Channel, at: Callable[[Floats], NDArray[np.complex128]]
+) -> NDArray[np.generic]:
+    """Return a filter of a channel's samples, shape (2 HALF + 1,): float32 or complex64.
+
+    `at` gives its gain and phase at sky frequencies (ascending or not), shape (n,).
+    """
     rate, count = channel.sample_rate, _POINTS
     baseband = scipy.fft.fftfreq(count, 1.0 / rate)
     if not channel.complex:
@@ -78,7 +89,7 @@ def filter_taps(bandpass: Bandpass, channel: Channel) -> NDArray[np.generic]:
     # a hair inside, so that both edges belong to the band
     low, high = channel.sky_edges
     sky = np.clip(channel.sky_frequency + channel.direction * baseband, low, high)
-    values = response(bandpass, channel, sky)
+    values = at(sky)
     if channel.direction < 0:  # samples of descending bands are the conjugates
         values = values.conj()
     if channel.complex:

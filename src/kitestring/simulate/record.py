@@ -20,7 +20,7 @@ def record(
     *,
     threads: int | None = None,
     progress: Callable[[float], None] | None = None,
-) -> tuple[ScanTruth, dict[str, list[FaultRecord]]]:
+) -> tuple[ScanTruth, dict[str, FaultRecord]]:
     """Record one scan: one recording a station, with the faults that are asked for.
 
     Parameters
@@ -43,9 +43,8 @@ def record(
     -------
     truth : ScanTruth
         What was put in.
-    faults : dict of str to list of FaultRecord
-        What happened to frames, by station; of several faults each finds the file as the
-        one before has left it.
+    faults : dict of str to FaultRecord
+        What happened to frames, by station.
     """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,14 +60,14 @@ def record(
         threads=threads,
         progress=progress,
     )
-    hit: dict[str, list[FaultRecord]] = {}
+    hit: dict[str, FaultRecord] = {}
     number = [s.name for s in observation.scans].index(scan.name)
     for k, station in enumerate(stations):
-        for f, fault in enumerate(observation.faults):
-            if fault.frames is not None and fault.hits(station.name, scan.name):
-                path, rate = truth.recordings[station.name], frames_per_second(station, scan)
-                found = damage_vdif(path, fault.frames, rate, (seed, number, k, f))
-                hit.setdefault(station.name, []).append(found)
+        meant = (f for f in observation.faults if f.hits(station.name, scan.name))
+        faults = [f.frames for f in meant if f.frames is not None]
+        if faults and not station.signed:  # recorders of SigMF have had their outages
+            path, rate = truth.recordings[station.name], frames_per_second(station, scan)
+            hit[station.name] = damage_vdif(path, faults, rate, (seed, number, k))
     return truth, hit
 
 
@@ -88,16 +87,16 @@ def simulate_observation(
     threads: int | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> list[ScanTruth]:
-    """Record an observation: one VDIF file a station and scan.
+    """Record all scans of an observation.
 
     Parameters
     ----------
     observation : Observation
         What there is.
     directory : path
-        Where ``<scan>_<station>.vdif`` are written; made where missing.
+        As of `record`.
     seed : int
-        Of all noise.
+        Of all noise and all faults.
     threads : int, optional
         All cores by default.
     progress : callable, optional

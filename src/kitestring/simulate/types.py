@@ -18,6 +18,8 @@ from kitestring.model.time import Epoch
 from kitestring.recordings.types import Channel
 
 _LARGEST_INDEX = 10.0  # rad
+_STRONGEST = 400.0  # dBHz; the weakest line of a carrier is 240 dB below it
+_MOST_TONES = 1000  # of phase calibration in a channel
 _CROSSED = (("R", "L"), ("X", "Y"), ("H", "V"))
 
 
@@ -223,6 +225,11 @@ class LocalTone:
     def __post_init__(self) -> None:
         _positive("frequency", self.frequency, "line")
 
+    @property
+    def strength(self) -> float:
+        """Power over noise density, Hz."""
+        return _strength("line", self.cn0, "")
+
 
 @dataclass(frozen=True)
 class PhaseCalTones:
@@ -252,6 +259,12 @@ class PhaseCalTones:
         low, high = channel.sky_edges
         first = int(np.floor((low - self.offset) / self.spacing)) + 1
         last = int(np.ceil((high - self.offset) / self.spacing))
+        if last - first > _MOST_TONES:
+            raise ConfigurationError(
+                f"a spacing of {self.spacing:g} Hz puts {last - first} tones of phase calibration "
+                f"into channel {channel.name}.",
+                next_step=f"Give {channel.bandwidth / _MOST_TONES:g} Hz or more.",
+            )
         found = []
         for k in range(first, last):
             frequency = self.offset + k * self.spacing
@@ -332,6 +345,9 @@ class SimulatedStation:
         Lines that only this station receives.
     dead : tuple of int
         Channels, by index, whose sampler sees nothing.
+    outages : tuple of (float, float)
+        From and to, s of the clock after the scan's start: recorders of SigMF take no
+        samples, and go on with a new capture. (VDIF's: `kitestring.simulate.faults`.)
     signed : bool
         Whether samples of 8 or 16 bits are signed integers, as in SigMF, in which a
         directory's recordings are then written, instead of VDIF's offset binary.
@@ -350,6 +366,7 @@ class SimulatedStation:
     phase_cal: PhaseCalTones | None = None
     interference: tuple[LocalTone, ...] = ()
     dead: tuple[int, ...] = ()
+    outages: tuple[tuple[float, float], ...] = ()
     signed: bool = False
 
     def __post_init__(self) -> None:
@@ -358,6 +375,11 @@ class SimulatedStation:
             raise ConfigurationError(
                 f"signed samples of {self.bits} bits of {self.name!r} cannot be written.",
                 next_step="Use 8 or 16 bits for SigMF.",
+            )
+        if self.outages and not self.signed:
+            raise ConfigurationError(
+                f"outages of {self.name!r} are those of a recorder of SigMF.",
+                next_step="Damage the VDIF file instead (kitestring.simulate.faults).",
             )
         if len({(c.sample_rate, c.complex) for c in self.channels}) != 1:
             raise ConfigurationError(
@@ -388,6 +410,16 @@ class SimulatedStation:
         kind = "c" if self.channels[0].complex else "r"
         return f"{kind}i8" if self.bits == 8 else f"{kind}i16_le"
 
+    def taken(self, first: int, count: int) -> NDArray[np.bool_] | None:
+        """Return which samples from `first` on no outage takes, shape (count,); None for all."""
+        if not self.outages:
+            return None
+        time = (first + np.arange(count)) / self.sample_rate
+        taken = np.ones(count, dtype=np.bool_)
+        for begin, end in self.outages:
+            taken &= (time < begin) | (time >= end)
+        return taken
+
     def local_tones(self, channel: int) -> tuple[LocalTone, ...]:
         """Return the lines that the station adds to a channel."""
         band = self.channels[channel]
@@ -399,10 +431,11 @@ class SimulatedStation:
 class CodeSink(Protocol):
     """Where a station's quantised samples go."""
 
-    def write_codes(self, codes: NDArray[Any]) -> None:
+    def write_codes(self, codes: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> None:
         """Take the next samples, shape (channel, n) or (channel, 2 n).
 
-        They are offset binary, or signed integers of stations that are `signed`.
+        They are offset binary, or signed integers of stations that are `signed`; `valid`
+        comes with stations that have outages only.
         """
 
     def close(self) -> None:
@@ -488,4 +521,9 @@ def _strength(name: str, cn0: float | Mapping[str, float], station: str) -> floa
                 next_step=f"Add it; there are {sorted(cn0)}.",
             )
         cn0 = cn0[station]
+    if not abs(cn0) <= _STRONGEST:
+        raise ConfigurationError(
+            f"a C/N0 of {cn0} dBHz of {name!r} cannot be.",
+            next_step=f"Give -{_STRONGEST:g} to {_STRONGEST:g} dBHz.",
+        )
     return float(10.0 ** (cn0 / 10.0))

@@ -31,6 +31,7 @@ from kitestring.simulate._kernels import (
 )
 from kitestring.simulate.modulation import TelemetryWave
 from kitestring.simulate.plan import Band, Member, ScanPlan
+from kitestring.simulate.plasma import bent, edges_ahead, is_curved
 from kitestring.simulate.receiver import through_bandpass
 from kitestring.simulate.retardation import Retardation, dispersion
 from kitestring.simulate.signals import (
@@ -98,6 +99,11 @@ class _Piece:
             ],
             axis=1,
         )
+
+    def plasma(self, plan: ScanPlan) -> float:
+        """Return what plasma adds in the middle of the piece, s Hz^2."""
+        added = dispersion(self.station, plan.start, self.before_mixer, 1.0, group=True)
+        return float(np.mean(added.value))
 
     @property
     def oscillator(self) -> float:
@@ -196,7 +202,8 @@ def simulate_scan(
             for i, rows in codes.items():
                 parts = 2 if stations[i].channels[0].complex else 1
                 keep = min(rows.shape[1] // parts, counts[i] - int(written[i]))
-                sinks[i].write_codes(rows[:, : keep * parts])
+                valid = plan.stations[i].taken(int(written[i]), keep)
+                sinks[i].write_codes(rows[:, : keep * parts], *([] if valid is None else [valid]))
                 written[i] += keep
             if progress:
                 progress(float(written.sum()) / sum(counts))
@@ -403,12 +410,21 @@ def _add_waves(
         place[:, 0] += begin - first
         step = 2 if piece.channel.complex else 1
         level = plan.levels[member].wave
-        add_wave(real, imag, step, place, cycles, level, _TABLE, piece.conjugate, made[member])
+        if not is_curved(piece.station):
+            add_wave(real, imag, step, place, cycles, level, _TABLE, piece.conjugate, made[member])
+            continue
+        content, wave_alone = piece.plasma(plan), np.zeros_like(made[member])
+        cycles[:, 0] += edges_ahead(piece.channel, content)
+        add_wave(real, imag, step, place, cycles, level, _TABLE, piece.conjugate, wave_alone)
+        made[member] += bent(piece.channel, content, wave_alone)
 
 
 def _margin(station: SimulatedStation) -> int:
-    """Return how many blocks more are made on either side for the filter."""
-    return 0 if station.bandpass is None else 1
+    """Return how many blocks more are made on either side for filters.
+
+    Each of the two reaches half a block.
+    """
+    return 0 if station.bandpass is None and not is_curved(station) else 1
 
 
 def _received(plan: ScanPlan, piece: _Piece, samples: Singles) -> Singles:
@@ -416,4 +432,7 @@ def _received(plan: ScanPlan, piece: _Piece, samples: Singles) -> Singles:
     station = piece.station
     if station.bandpass is not None:
         samples = through_bandpass(station.bandpass, piece.channel, samples)
+    elif _margin(station):
+        block = BLOCK * (2 if piece.channel.complex else 1)
+        samples = samples[block:-block]
     return np.zeros_like(samples) if piece.index in station.dead else samples

@@ -42,17 +42,22 @@ def _cache_root() -> Path:
 def sources_digest(package: Path = _PACKAGE) -> str:
     """Return a hash of all sources that kernels come from, and of numba's version.
 
-    These are the files that define kernels and those that they import from:
-    a constant of another module is compiled in as it was.
+    These are the files that define kernels and those that they import from, directly or
+    through others: a constant or an emitter of another module is compiled in as it was.
     """
-    makers = [p for p in package.rglob("*.py") if b"_jit import" in p.read_bytes()]
-    used = {
-        package.joinpath(*module.decode().split(".")).with_suffix(".py")
-        for path in makers
-        for module in _IMPORTED.findall(path.read_bytes())
-    }
+    waiting = [p for p in package.rglob("*.py") if b"_jit import" in p.read_bytes()]
+    found: set[Path] = set()
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.exists():
+            continue
+        found.add(path)
+        waiting += [
+            package.joinpath(*module.decode().split(".")).with_suffix(".py")
+            for module in _IMPORTED.findall(path.read_bytes())
+        ]
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted({*makers, *(p for p in used if p.exists())}):
+    for path in sorted(found):
         digest.update(path.relative_to(package).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -1,6 +1,6 @@
 """The lane-batched FX engine of one band: what it is given, its plans and its scratch memory.
 
-Bins of 128 to 32768, a power of two, are transformed by the stages of
+Bins of 128 to 16384, a power of two, are transformed by the stages of
 `kitestring.correlate._lane_stages`; other numbers, and machines without AVX2,
 take `scipy.fft` (`kitestring.correlate.engine`).
 """
@@ -200,7 +200,10 @@ def _set_levels(item: BandInput, levels: Singles) -> None:
         if bits == 32:
             levels[part, LANES] = sign
         elif bits <= 2:
-            levels[part, :LANES] = sign * np.tile(item.stream.levels, LANES >> bits)
+            table = item.stream.levels
+            if item.stream.form[2]:  # levels stand in the order of offset binary
+                table = np.roll(table, len(table) // 2)
+            levels[part, :LANES] = sign * np.tile(table, LANES >> bits)
         else:
             scale, offset = _scale(item.stream.levels)
             levels[part, LANES], levels[part, LANES + 1] = sign * scale, sign * offset

@@ -1,4 +1,4 @@
-"""Describe and read recordings of 9 GiB, and see how much memory that takes.
+"""Describe, read and correlate recordings of 9 GiB, and see how much memory that takes.
 
     python validation/memory.py [--gibibytes N] [--folder DIR]
 
@@ -6,8 +6,9 @@ The recordings are sparse: every frame has its header, the samples between are
 holes that read as zeros, so that they take little of the disk. The first is whole. Of
 the second every thousandth frame is lost and every 1500th comes one place late, so
 that the index of its frames cannot be short. Each is described with all headers and
-with stretches of samples, and read from end to end in blocks, in a process of its
-own, whose greatest resident memory (pages of mapped files included) is what counts.
+with stretches of samples, read from end to end in blocks, and correlated as if two stations
+had recorded it, into a store; each in a process of its own, whose greatest resident memory
+(pages of mapped files included) is what counts.
 """
 
 from __future__ import annotations
@@ -35,13 +36,32 @@ from kitestring.recordings.describe import describe
 from kitestring.recordings.open import open_recording
 from kitestring.recordings.types import Channel
 path, task, rate, block = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
-channels = [Channel(f"CH{k}", 8.4e9, 1, rate) for k in range(2)]
+channels = [Channel(f"CH{k}", 8.4e9 + k * rate, 1, rate) for k in range(2)]
 seen = valid = 0
 if task == "full":
     counts = describe(path, full=True, sample_rate=rate).survey.counts
     seen, valid = counts.frames + counts.missing, counts.frames
 elif task == "read":
     describe(path, read=True, sample_rate=rate)
+elif task == "correlate":
+    import numpy as np
+    from kitestring.correlate.plan import make_plan
+    from kitestring.correlate.store import read_visibilities
+    from kitestring.correlate.stored import correlate_to_store
+    from kitestring.model.polynomials import DelayModel, PiecewisePolynomial, StationDelay
+    two = [open_recording(path, station=name, channels=channels) for name in ("Aa", "Bb")]
+    zero = PiecewisePolynomial(two[0].start, 1e4, np.zeros((1, 1)))
+    model = DelayModel("scan", "nothing", {n: StationDelay(zero, zero) for n in ("Aa", "Bb")})
+    plan = make_plan(
+        two, model, bins=1024, start=two[0].start, stop=two[0].stop, integration=1.0,
+        baselines=[("Aa", "Bb")],
+    )
+    correlate_to_store(plan, path + ".zarr", again=True)
+    vis = read_visibilities(path + ".zarr")
+    length = vis.integration * rate
+    seen = round(length.sum()) * len(channels)
+    for channel in vis.channels:
+        valid += round(float((channel.weight[:, 0, :] * length[:, np.newaxis]).sum()))
 else:
     recording = open_recording(path, station="Me", channels=channels)
     total = round(float(recording.stop.since(recording.start)) * rate)
@@ -111,6 +131,7 @@ def lines_of(path: Path, gibibytes: float, damaged: bool) -> list[Line]:
         ("full", "all headers checked"),
         ("read", "described with samples"),
         ("blocks", "read in blocks"),
+        ("correlate", "correlated"),
     ):
         peak, seen, valid = measure(path, task)
         lines.append(

@@ -25,7 +25,7 @@ import kitestring
 from kitestring import _jit
 from kitestring.correlate import _kernels, _lane_kernels, lanes
 from kitestring.correlate._fourier import Term, settled, transform, turned
-from kitestring.correlate._lane_stages import ELEMENT, GROUP
+from kitestring.correlate._lane_layout import ELEMENT, GROUP
 from kitestring.correlate._vectors import HOST_LANES, LANES, Vectors
 from kitestring.correlate.inputs import BandInput, count_pairs, cut
 from kitestring.correlate.multiply import multiply_inputs, multiply_with_scipy
@@ -479,7 +479,9 @@ def test_segments_are_placed_where_the_model_says(array_recording):
 # -- caches, and other machines -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["_fourier", "_vectors", "_lane_stages"])
+@pytest.mark.parametrize(
+    "name", ["_fourier", "_vectors", "_lane_layout", "_lane_front", "_lane_passes"]
+)
 def test_a_changed_emitter_changes_the_digest(tmp_path, name):
     """A kernel that was emitted by other code is never served from the cache."""
     copy = tmp_path / "kitestring"

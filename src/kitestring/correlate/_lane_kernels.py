@@ -15,16 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kitestring._jit import kernel
-from kitestring.correlate._lane_stages import (
-    ELEMENT,
-    GROUP,
-    address_of,
-    begin,
-    byte_at,
-    finish_pair,
-    finish_tile,
-    multiply_block,
-)
+from kitestring.correlate._lane_front import begin
+from kitestring.correlate._lane_layout import ELEMENT, GROUP, address_of, byte_at
+from kitestring.correlate._lane_passes import finish_pair, finish_tile, multiply_block
 from kitestring.correlate._vectors import LANES
 
 Bytes = NDArray[np.uint8]

@@ -1,7 +1,7 @@
 """Explicit SIMD for numba: instructions on vectors of float32, emitted as LLVM IR.
 
 numba leaves loops over several arrays scalar where it cannot show that the
-arrays do not overlap. The stages of `kitestring.correlate._lane_stages` are
+arrays do not overlap. The correlator's stages (`_lane_front`, `_lane_passes`) are
 therefore written with the few operations of `Vectors`. Everything here is
 generic LLVM but one table look-up of x86 (`Vectors.look_up`), which has a
 generic twin.

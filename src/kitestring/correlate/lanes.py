@@ -1,7 +1,7 @@
 """The lane-batched FX engine of one band: what it is given, its plans and its scratch memory.
 
 Bins of 128 to 16384, a power of two, are transformed by the stages of
-`kitestring.correlate._lane_stages`; other numbers, and machines without AVX2,
+`_lane_front` and `_lane_passes`; other numbers, and machines without AVX2,
 take `scipy.fft` (`kitestring.correlate.engine`).
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.correlate._lane_kernels import Kind, pair_engine, tile_engine
-from kitestring.correlate._lane_stages import ELEMENT, FIRST_RADIX, GROUP, PAD
+from kitestring.correlate._lane_layout import ELEMENT, FIRST_RADIX, GROUP, PAD
 from kitestring.correlate._vectors import HOST_LANES, LANES
 from kitestring.correlate.inputs import BandInput
 
@@ -193,7 +193,7 @@ def _arrays(inputs: list[BandInput]) -> tuple[Any, ...]:
 
 
 def _set_levels(item: BandInput, levels: Singles) -> None:
-    """Set how the codes of both parts are decoded; see `_lane_stages.begin`."""
+    """Set how the codes of both parts are decoded; see `_lane_front.begin`."""
     bits = item.stream.form[0]
     for part in range(item.parts):
         sign = -1.0 if part == 1 and item.conjugate else 1.0

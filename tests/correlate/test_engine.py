@@ -13,6 +13,7 @@ from kitestring.correlate.compare import rows_of
 from kitestring.correlate.engine import correlate
 from kitestring.correlate.plan import SUMS_BYTES, ChunkSums
 from kitestring.errors import ConfigurationError, RecordingWarning, SpanError
+from kitestring.model.polynomials import DelayModel, PiecewisePolynomial, StationDelay
 from kitestring.model.time import EPOCH_QUANTUM, Epoch
 from kitestring.recordings.types import Channel
 from kitestring.simulate import signals
@@ -206,6 +207,116 @@ def test_a_common_signal_gives_back_the_delay_left_over(
     assert np.median(np.abs(np.angle(cross[good] * expected[good].conj()))) < 0.05
 
 
+PAIR = ("AA", "BB")
+LEFT = {"AA": 11e-9, "BB": -23e-9, "CC": 5e-9}  # s, beyond the model
+
+
+def unlike(array_recording, waves, lines, amplitudes, seconds, delays=EARTH):
+    """Record one sky signal in channels of 4, 16 and 8 MHz whose zeros lie megahertz apart."""
+    kinds = {
+        "AA": Channel("CH00", 8.4e9, 1, RATE, polarization="X"),
+        "BB": Channel("WIDE", 8.401e9 + 125.0, 1, 16e6, True, "X", "middle"),
+        "CC": Channel("LOW", 8.407e9, -1, 2 * RATE, polarization="X"),
+    }
+    recordings = []
+    for name, ch in kinds.items():
+        lead = 0.02 + delays[name][0] - 1e-4
+        samples = waves(
+            ch, [delays[name][0] + LEFT[name], *delays[name][1:]], lines, amplitudes,
+            int(seconds * ch.sample_rate), first_reading=lead,
+        )  # fmt: skip
+        recordings.append(array_recording(name, (ch,), START.shifted(lead), samples[None]))
+    return recordings
+
+
+def check_left_over(vis, pairs, channel_=0, tolerance=2e-3):
+    """Check that cross phases are those of the delays that the model lacks."""
+    f = vis.channels[channel_].frequency
+    for one, two in pairs:
+        cross = vis.channels[channel_].data[:, vis.baselines.index((one, two)), :, 0]
+        expected = np.exp(2j * np.pi * ((f * (LEFT[two] - LEFT[one])) % 1.0))
+        power = [
+            vis.channels[channel_].data[:, vis.baselines.index((s, s)), :, 0].real.sum(axis=1)
+            for s in (one, two)
+        ]
+        coherence = (cross * expected.conj()).sum(axis=1) / np.sqrt(power[0] * power[1])
+        assert np.all(np.abs(coherence) > 0.985), (one, two, coherence)
+        assert np.all(np.abs(np.angle(coherence)) < tolerance), (one, two, coherence)
+
+
+@pytest.mark.parametrize("bins", [128, 75])
+def test_wider_channels_match_narrower_ones(array_recording, make_model, waves, bins):
+    """Rates 1 : 2 : 2, zeros apart, odd numbers of bins, a label on nobody's grid of samples."""
+    rng = np.random.default_rng(2)
+    lines, amplitudes = broad(channel("usb"), rng, 60)
+    recordings = unlike(array_recording, waves, lines, amplitudes, 0.0045)
+    label = START.shifted(0.02003 + 1 / 2**18)
+    vis = correlate(
+        recordings, make_model({n: EARTH[n] for n in LEFT}, START, 1.0), bins=bins,
+        start=label, stop=label.shifted(0.004), integration=0.0011,
+    )  # fmt: skip
+    assert [c.name for c in vis.channels] == ["WIDE", "LOW", "CH00"]
+    assert [len(c.frequency) for c in vis.channels] == [4 * bins, 2 * bins, bins]
+    check_left_over(vis, [("AA", "BB"), ("AA", "CC")], 2)
+    check_left_over(vis, [("BB", "CC")], 1)
+    # each product is formed once: of two wider channels none in the narrow band
+    assert np.all(np.isnan(vis.channels[2].data[:, vis.baselines.index(("BB", "CC"))]))
+    # autocorrelations are there wherever a cross product wants them
+    assert [(c.weight[0, :, 0] > 0).tolist() for c in vis.channels] == [
+        [False, False, False, True, False, False],
+        [False, False, False, True, True, True],
+        [True, True, True, True, False, True],
+    ]
+
+
+def test_zoom_bands_at_their_own_resolution(array_recording, make_model, waves):
+    """Segments of 50 ms, in which the phase of a station that moves like a satellite bends."""
+    low, width = 8.4012e9, 20e3
+    lines = low + width * np.array([0.123, 0.31, 0.5004, 0.77])
+    amplitudes = np.array([1.0, 2.0, 1.5j, -1.0])
+    label, bent = START.shifted(0.0201), {n: [*t[:2], 300 * t[2], t[3]] for n, t in EARTH.items()}
+    recordings = unlike(array_recording, waves, lines, amplitudes, 0.26, bent)
+    vis = correlate(
+        recordings, make_model(bent, START, 1.0), bins=1000, start=label,
+        stop=label.shifted(0.25), integration=0.1, zoom=[(low, low + width)],
+    )  # fmt: skip
+    (found,) = vis.channels
+    assert found.frequency[0] == low
+    assert found.frequency[1] - low == pytest.approx(20.0, abs=1e-5)
+    assert vis.integration.tolist() == pytest.approx([0.1, 0.1, 0.05])
+    check_left_over(vis, [("AA", "BB"), ("AA", "CC"), ("BB", "CC")])
+    power = found.data[0, 0, :, 0].real
+    for line, amplitude in zip(lines, amplitudes, strict=True):
+        near = np.abs(found.frequency - line) < 200.0
+        peak = found.frequency[near][np.argmax(power[near])]
+        assert abs(peak - line) <= 10.1  # Hz: the nearest bin
+        assert power[near].sum() == pytest.approx(abs(amplitude) ** 2 / 2, rel=0.05)
+
+
+def test_a_zoom_band_that_nobody_recorded(array_recording, make_model):
+    ch = channel("usb")
+    recording = array_recording("AA", (ch,), START, noise(ch, 4000, 1))
+    model = make_model({"AA": [0.0]}, START, 1.0)
+    grid = {"bins": 16, "start": START, "stop": START.shifted(4e-4), "integration": 1.0}
+    with pytest.raises(ConfigurationError, match=r"8403\.000000 to 8405\.000000 MHz") as caught:
+        correlate([recording], model, zoom=[(8.403e9, 8.405e9)], **grid)
+    assert "AA CH00 (8400.000000 to 8404.000000 MHz, X)" in caught.value.next_step
+    with pytest.raises(ConfigurationError, match="is none"):
+        correlate([recording], model, zoom=[(8.403e9, 8.403e9)], **grid)
+    with pytest.raises(ConfigurationError, match="do not fit"):
+        correlate([recording], model, zoom=[(8.403e9, 8.403e9 + 0.1)], **grid)
+
+
+def test_channels_that_nothing_tells_apart(array_recording, make_model):
+    two = (channel("usb", name="CH00"), channel("lsb", 8.404e9, "CH01"))
+    recording = array_recording("AA", two, START, np.vstack([noise(c, 4000, 1) for c in two]))
+    with pytest.raises(ConfigurationError, match="two channels, CH00 and CH01, of 8400"):
+        correlate(
+            [recording], make_model({"AA": [0.0]}, START, 1.0), bins=16, start=START,
+            stop=START.shifted(4e-4), integration=1.0,
+        )  # fmt: skip
+
+
 def test_a_clock_is_followed_in_samples_and_in_phase(array_recording, make_model, waves):
     """Delay and clock act alike: one half of the total given as clock changes nothing."""
     ch = channel("usb")
@@ -231,6 +342,48 @@ def test_a_clock_is_followed_in_samples_and_in_phase(array_recording, make_model
     np.testing.assert_allclose(
         one.channels[0].data, two.channels[0].data, atol=1e-6 * scale, rtol=0
     )
+
+
+@pytest.mark.parametrize("bins", [32, 128])
+def test_a_clock_that_jumps_within_a_scan(array_recording, waves, bins):
+    """The segment that it jumps in is lost, by its weight; the others are what they would be."""
+    ch = channel("usb")
+    lines, amplitudes = broad(ch, np.random.default_rng(3))
+    jump, offset, lead = 0.0217777, 3e-6, 0.02
+    begin = START.shifted(jump - 100.0)
+    clock = PiecewisePolynomial(begin, 100.0, np.array([[0.0, 0.0], [offset, 1e-9]]))
+    still = PiecewisePolynomial(START, 1.0, np.array([[1e-4, 1e-6]]))
+    steady = PiecewisePolynomial(START, 1.0, np.zeros((1, 1)))
+    model = DelayModel(
+        "scan1", "q", {"AA": StationDelay(still, clock), "BB": StationDelay(still, steady)}
+    )
+    count = int(0.005 * RATE)
+    # the label that a sample belongs to tells whether it was taken before or after
+    before = waves(ch, [1e-4, 1e-6], lines, amplitudes, count, first_reading=lead)
+    after = waves(
+        ch, [1e-4 + offset - 1e-9 * jump, 1e-6 + 1e-9], lines, amplitudes, count,
+        first_reading=lead,
+    )  # fmt: skip
+    jumped = np.arange(count) / RATE + lead >= jump + 1e-4 + 1e-6 * jump + offset
+    recordings = [
+        array_recording("AA", (ch,), START.shifted(lead), np.where(jumped, after, before)[None]),
+        array_recording("BB", (ch,), START.shifted(lead), before[None]),
+    ]
+    segment = 2 * bins / RATE
+    vis = correlate(
+        recordings, model, bins=bins, start=START.shifted(0.0202), stop=START.shifted(0.0242),
+        integration=segment,
+    )  # fmt: skip
+    weight = vis.channels[0].weight[:, :, 0]
+    lost = np.flatnonzero(weight[:, vis.baselines.index(PAIR)] == 0)
+    assert lost.tolist() == [int((jump - 0.0202) / segment)]
+    assert np.all(np.delete(weight, lost, axis=0) == 1.0)
+    np.testing.assert_array_equal(vis.channels[0].data[lost, 1], 0.0)
+    power = np.delete(vis.channels[0].data[..., 0].sum(axis=2), [*lost, *lost + 1, *lost - 1], 0)
+    one, cross, two = (power[:, vis.baselines.index(p)] for p in (("AA",) * 2, PAIR, ("BB",) * 2))
+    coherence = cross / np.sqrt(one.real * two.real)
+    assert np.all(np.abs(np.angle(coherence)) < 0.02)  # lines leak, each segment by itself
+    assert np.all(np.abs(coherence) > 0.97)
 
 
 def test_the_same_recording_twice_has_no_delay(array_recording, make_model):

@@ -62,13 +62,15 @@ def bit_stream(codes, bits):
     return np.concatenate([packed, np.full(PACKED_MARGIN, 0xA5, np.uint8)])
 
 
-def make_input(rng, form, bins, segments, *, conjugate=False, loss=False):
+def make_input(
+    rng, form, bins, segments, *, conjugate=False, loss=False, samples=None, pieces=1
+):  # fmt: skip
     """Make an input of random samples with odd first samples, phases, and lost stretches.
 
     With loss, every fourth segment or so has a hole and one has no sample at all.
     """
     bits, parts, signed = form
-    samples = bins * (2 // parts)
+    samples = samples or bins * (2 // parts)
     # neighbours overlap or leave gaps, as a moving station's do, at any bit of a byte
     first = 5 + np.arange(segments) * samples + rng.integers(0, 4, segments)
     count = int(first[-1]) + samples + 3
@@ -98,9 +100,10 @@ def make_input(rng, form, bins, segments, *, conjugate=False, loss=False):
         stream=Stream(data, form, table, edges.reshape(-1, 2).astype(np.int64)),
         conjugate=conjugate,
         samples=samples,
+        piece=-(-samples // pieces),
         first=first.astype(np.int64),
-        start=rng.uniform(-0.5, 0.5, segments),
-        step=rng.uniform(-0.5, 0.5, segments),
+        start=rng.uniform(-0.5, 0.5, (segments, pieces)),
+        step=rng.uniform(-0.5, 0.5, (segments, pieces)),
         turn=rng.uniform(-0.5, 0.5, segments) / samples,
         valid=np.array([valid[a : a + samples].sum() for a in first], dtype=np.int64),
     )
@@ -113,8 +116,9 @@ def direct_spectra(made, bins):
     n, k = np.arange(item.samples), np.arange(bins)
     x = made.values[item.first[:, np.newaxis] + n]
     x = x.conj() if item.conjugate and item.parts == 2 else x
+    piece, within = np.divmod(n, item.piece)
     z = np.fft.fft(
-        x * np.exp(2j * np.pi * (item.start[:, np.newaxis] + np.outer(item.step, n))), axis=1
+        x * np.exp(2j * np.pi * (item.start[:, piece] + item.step[:, piece] * within)), axis=1
     )
     return z[:, :bins] * np.exp(2j * np.pi * np.outer(item.turn, k))
 
@@ -166,6 +170,22 @@ def test_two_channels(bins, one, two, conjugate):
         lanes.multiply_inputs(inputs, bins, pairs)[[2, 0]],
     )
     check(multiply_with_scipy(inputs, bins, pairs), expected)
+
+
+def test_part_of_wider_channels_with_a_phase_in_pieces():
+    """Bins of a sub-band, of channels of other widths, and segments of pieces (the last short)."""
+    rng = np.random.default_rng(3)
+    made = [
+        make_input(rng, (2, 1, 0), 48, 30, loss=True, samples=700, pieces=3),
+        make_input(rng, (8, 2, 0), 48, 30, conjugate=True, samples=96),
+    ]
+    assert made[0].item.start.shape[1] * made[0].item.piece != 700
+    inputs, pairs = [m.item for m in made], np.array([(0, 1), (0, 0), (1, 1)])
+    assert not lanes.serves(inputs, 48)
+    check(multiply_with_scipy(inputs, 48, pairs), direct_products(made, 48, pairs))
+    # a power of two, but not all of the channel: the lanes' engine leaves it alone
+    wide = make_input(rng, (2, 1, 0), 128, 30, samples=512).item
+    assert not lanes.serves([wide, wide], 128)
 
 
 TILES = [
@@ -414,7 +434,10 @@ def test_samples_that_are_valid_at_both_ends(sides):
         assert counts.tolist() == [int(valid[a : a + samples].sum()) for a in first]
         zeros = np.zeros(len(first))
         stream = Stream(np.zeros(PACKED_MARGIN, np.uint8), (2, 1, 0), levels(2), runs)
-        made.append(BandInput(stream, False, samples, first, zeros, zeros, zeros, counts))
+        flat = zeros[:, np.newaxis]
+        made.append(
+            BandInput(stream, False, samples, samples, first, flat, flat, zeros, counts)
+        )
         exact.append(np.array([valid[a : a + samples] for a in first]))
     pairs = np.array([(0, 1), (1, 0), (0, 0)])
     whole = max(made[0].samples, made[1].samples)
@@ -464,14 +487,14 @@ def test_segments_are_placed_where_the_model_says(array_recording):
         # an epoch resolves 15 picoseconds
         assert abs(float(reading - (int(steering.first[m]) + Fraction(steering.rest[m])))) < 2e-4
         assert abs(steering.rest[m]) <= 0.5
-        assert abs(steering.delay[m] - float(total)) < 2e-15
+        assert abs(steering.delay[m, 0] - float(total)) < 2e-15
     assert len(used) >= 6  # pieces of both
     h = 1e-4
     for m in range(20, chunk.segments, 301):
         at = float(seconds_between(label, ahead)) + (2 * bins * m + bins) / rate
         if not h < at % 0.05 < 0.05 - h or not h < (at + 1) % 0.07 < 0.07 - h:
             continue
-        for order, found in ((1, steering.rate[m]), (2, steering.acceleration[m])):
+        for order, found in ((1, steering.rate[m, 0]), (2, steering.acceleration[m, 0])):
             wanted = delay.at_offset(at, order) + clock.at_offset(at + 1.0, order)
             assert found == pytest.approx(float(wanted), rel=1e-9, abs=1e-18)
 

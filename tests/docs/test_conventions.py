@@ -181,7 +181,7 @@ def test_the_edges_of_a_channel(channel, edges):
         station, channels, sample_rate = "AA", (channel,), 8e6
 
     (band,) = match_channels([One()], [("AA", "AA")]).bands
-    frequency = band.frequency(8, channel.sky_frequency)
+    frequency = band.frequency(8)
     width = channel.bandwidth / 8
     assert np.allclose(np.diff(frequency), width, rtol=0, atol=1e-6)  # ascending, always
     assert np.any(frequency == channel.sky_frequency)  # a bin on baseband zero

@@ -41,54 +41,59 @@ def fill_table(step: float, table: Singles) -> tuple[float, float]:
 
 @kernel(fastmath=CONTRACT)
 def rotate_real(
-    samples: Singles, first: Integers, start: Floats, step: Floats, out: Singles
+    samples: Singles, first: Integers, start: Floats, step: Floats, piece: int, out: Singles
 ) -> None:
-    """Cut real samples into segments and turn each by start + step k cycles.
+    """Cut real samples into segments and turn sample k of a piece by start + step k cycles.
 
-    samples (n,) float32; first (segment,) int64; start, step (segment,) cycles;
-    out (segment, 2 N) float32: real and imaginary parts in turn.
+    samples (n,) float32; first (segment,) int64; start, step (segment, piece) cycles;
+    piece: samples in a piece, the last one may be shorter; out (segment, 2 N) float32:
+    real and imaginary parts in turn.
     """
     table = np.empty((2, BLOCK), np.float32)
     length = out.shape[1] // 2
     for s in range(first.shape[0]):
-        sr, si = fill_table(step[s], table)
-        pr = math.cos(TWO_PI * start[s])
-        pi = math.sin(TWO_PI * start[s])
-        for low in range(0, length, BLOCK):
-            count = min(BLOCK, length - low)
-            x = samples[first[s] + low : first[s] + low + count]
-            y = out[s, 2 * low : 2 * (low + count)]
-            ar = np.float32(pr)
-            ai = np.float32(pi)
-            for j in range(count):
-                y[2 * j] = x[j] * (ar * table[0, j] - ai * table[1, j])
-                y[2 * j + 1] = x[j] * (ar * table[1, j] + ai * table[0, j])
-            pr, pi = pr * sr - pi * si, pr * si + pi * sr
+        for p in range(start.shape[1]):
+            sr, si = fill_table(step[s, p], table)
+            pr = math.cos(TWO_PI * start[s, p])
+            pi = math.sin(TWO_PI * start[s, p])
+            end = min((p + 1) * piece, length)
+            for low in range(p * piece, end, BLOCK):
+                count = min(BLOCK, end - low)
+                x = samples[first[s] + low : first[s] + low + count]
+                y = out[s, 2 * low : 2 * (low + count)]
+                ar = np.float32(pr)
+                ai = np.float32(pi)
+                for j in range(count):
+                    y[2 * j] = x[j] * (ar * table[0, j] - ai * table[1, j])
+                    y[2 * j + 1] = x[j] * (ar * table[1, j] + ai * table[0, j])
+                pr, pi = pr * sr - pi * si, pr * si + pi * sr
 
 
 @kernel(fastmath=CONTRACT)
 def rotate_complex(
-    samples: Singles, first: Integers, start: Floats, step: Floats, out: Singles
+    samples: Singles, first: Integers, start: Floats, step: Floats, piece: int, out: Singles
 ) -> None:
     """As `rotate_real`, of complex samples given as (2 n,) float32."""
     table = np.empty((2, BLOCK), np.float32)
     length = out.shape[1] // 2
     for s in range(first.shape[0]):
-        sr, si = fill_table(step[s], table)
-        pr = math.cos(TWO_PI * start[s])
-        pi = math.sin(TWO_PI * start[s])
-        for low in range(0, length, BLOCK):
-            count = min(BLOCK, length - low)
-            x = samples[2 * (first[s] + low) : 2 * (first[s] + low + count)]
-            y = out[s, 2 * low : 2 * (low + count)]
-            ar = np.float32(pr)
-            ai = np.float32(pi)
-            for j in range(count):
-                cr = ar * table[0, j] - ai * table[1, j]
-                ci = ar * table[1, j] + ai * table[0, j]
-                y[2 * j] = x[2 * j] * cr - x[2 * j + 1] * ci
-                y[2 * j + 1] = x[2 * j] * ci + x[2 * j + 1] * cr
-            pr, pi = pr * sr - pi * si, pr * si + pi * sr
+        for p in range(start.shape[1]):
+            sr, si = fill_table(step[s, p], table)
+            pr = math.cos(TWO_PI * start[s, p])
+            pi = math.sin(TWO_PI * start[s, p])
+            end = min((p + 1) * piece, length)
+            for low in range(p * piece, end, BLOCK):
+                count = min(BLOCK, end - low)
+                x = samples[2 * (first[s] + low) : 2 * (first[s] + low + count)]
+                y = out[s, 2 * low : 2 * (low + count)]
+                ar = np.float32(pr)
+                ai = np.float32(pi)
+                for j in range(count):
+                    cr = ar * table[0, j] - ai * table[1, j]
+                    ci = ar * table[1, j] + ai * table[0, j]
+                    y[2 * j] = x[2 * j] * cr - x[2 * j + 1] * ci
+                    y[2 * j + 1] = x[2 * j] * ci + x[2 * j + 1] * cr
+                pr, pi = pr * sr - pi * si, pr * si + pi * sr
 
 
 @kernel()
@@ -165,27 +170,35 @@ def multiply(x: Singles, segments: int, pairs: Integers, total: Floats) -> None:
 
 
 @kernel(fastmath=CONTRACT)
-def place_segments(
-    total: Floats, middle: Floats, whole: int, rest: float, first: int, samples: int, rate: float,
-    out_first: Integers, out_rest: Floats, delay: Floats, slope: Floats, bend: Floats,
-) -> None:  # fmt: skip
-    """Place segments by a polynomial; see `kitestring.correlate.steering.Steering`.
+def evaluate(total: Floats, at: Floats, value: Floats, slope: Floats, bend: Floats) -> None:
+    """Set a polynomial and its two derivatives at each time: total (order + 1,) ascends in powers.
 
-    total (order + 1,): delay + clock, s, ascending powers of `middle` (segment,), s.
-    Segment i begins at sample whole + rest + (first + i) * samples + delay * rate.
+    The other arrays are (n,).
     """
     order = total.shape[0] - 1
-    for i in range(middle.shape[0]):
-        x = middle[i]
-        value, once, twice = total[order], 0.0, 0.0
+    for i in range(at.shape[0]):
+        x = at[i]
+        v, once, twice = total[order], 0.0, 0.0
         for k in range(order - 1, -1, -1):
             twice = twice * x + once
-            once = once * x + value
-            value = value * x + total[k]
-        delay[i] = value
+            once = once * x + v
+            v = v * x + total[k]
+        value[i] = v
         slope[i] = once
         bend[i] = 2.0 * twice
-        place = rest + value * rate
+
+
+@kernel(fastmath=CONTRACT)
+def place_segments(
+    delay: Floats, whole: int, rest: float, first: int, samples: int, rate: float,
+    out_first: Integers, out_rest: Floats,
+) -> None:  # fmt: skip
+    """Place segments, delay (segment,) s; see `kitestring.correlate.steering.Steering`.
+
+    Segment i begins at sample whole + rest + (first + i) * samples + delay * rate.
+    """
+    for i in range(delay.shape[0]):
+        place = rest + delay[i] * rate
         shift = np.rint(place)
         out_first[i] = whole + (first + i) * samples + np.int64(shift)
         out_rest[i] = place - shift
@@ -193,20 +206,25 @@ def place_segments(
 
 @kernel(fastmath=CONTRACT)
 def segment_phases(
-    delay: Floats, slope: Floats, bend: Floats, rest: Floats, samples: int, rate: float,
-    zero: float, middle: float, direction: int, start: Floats, step: Floats,
+    delay: Floats, slope: Floats, bend: Floats, since: Floats, rest: Floats, samples: int,
+    piece: int, rate: float, zero: float, middle: float, start: Floats, step: Floats,
 ) -> None:  # fmt: skip
-    """Set the phase of the first sample and the step, cycles; see `Steering.phase`.
+    """Set the phase of a piece's first sample and the step, cycles; see `Steering.phase`.
 
-    zero: sky frequency of baseband zero; middle: of the middle of the band, from there.
+    since: what delay has grown by since the segment's middle; zero: sky frequency of
+    baseband zero; middle: of the middle of the band, from there.
     """
     for i in range(delay.shape[0]):
-        shift = -rest[i] / rate
-        at_middle = zero * (delay[i] + shift * (slope[i] + 0.5 * shift * bend[i]))
-        each = (zero * (slope[i] * (1.0 - slope[i]) + shift * bend[i]) + middle * slope[i]) / rate
-        begin = at_middle - each * (samples / 2)
-        start[i] = direction * (begin - np.rint(begin))
-        step[i] = direction * each
+        for p in range(delay.shape[1]):
+            count = min(piece, samples - p * piece)
+            shift = -rest[i] / rate - since[i, p]
+            at = zero * (delay[i, p] + shift * (slope[i, p] + 0.5 * shift * bend[i, p]))
+            at += middle * since[i, p]
+            each = zero * (slope[i, p] * (1.0 - slope[i, p]) + shift * bend[i, p])
+            each = (each + middle * slope[i, p]) / rate
+            begin = at - each * (count / 2)
+            start[i, p] = begin - np.rint(begin)
+            step[i, p] = each
 
 
 @kernel()

@@ -42,6 +42,7 @@ def correlate(
     integration: float,
     baselines: Sequence[tuple[str, str]] | None = None,
     products: Products = "parallel",
+    zoom: Sequence[tuple[float, float]] = (),
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     engine: Engine | None = None,
@@ -62,7 +63,7 @@ def correlate(
     model : DelayModel
         Delays and clocks of these stations, covering start to stop.
     bins : int
-        Bins in each channel. A segment is 2 * bins real or bins complex samples.
+        Bins in the narrowest band; wider ones have more, of the same width.
     start, stop : Epoch, shape ()
         First and last label. The segment grid begins at `start`; a rest shorter
         than a segment before `stop` is left out.
@@ -75,6 +76,8 @@ def correlate(
         autocorrelations unless given.
     products : {"parallel", "all"}
         Polarisation products.
+    zoom : sequence of (float, float), optional
+        Sub-bands by their lowest and highest sky frequency, Hz; they alone are correlated.
     threads : int, optional
         Threads; as many as there are processors unless given. The result does
         not depend on it.
@@ -112,6 +115,7 @@ def correlate(
         integration=integration,
         baselines=baselines,
         products=products,
+        zoom=zoom,
     )
     warn_of_unmatched(plan, stacklevel=3)
     sums = Threads(threads, engine or correlate_chunk)(plan, plan.chunks)
@@ -145,7 +149,8 @@ def correlate_chunk(plan: Plan, chunk: Chunk) -> ChunkSums:
     spectra, counts = [], []
     for band in plan.bands:
         shape = (len(chunk.parts), len(band.pairs))
-        spectra.append(np.zeros((*shape, plan.bins), dtype=np.complex128))
+        bins = plan.bins(band)
+        spectra.append(np.zeros((*shape, bins), dtype=np.complex128))
         counts.append(np.zeros(shape))
         for members in connected(band):
             rows = np.flatnonzero(np.isin(band.pairs[:, 2], members))
@@ -156,7 +161,7 @@ def correlate_chunk(plan: Plan, chunk: Chunk) -> ChunkSums:
                     cut(item, stations[band.inputs[i].station].segments(part))
                     for item, i in zip(inputs, members, strict=True)
                 ]
-                spectra[-1][p, rows] = multiply_inputs(some, plan.bins, pairs)
+                spectra[-1][p, rows] = multiply_inputs(some, bins, pairs)
                 counts[-1][p, rows] = count_pairs(some, pairs)
     return ChunkSums(tuple(spectra), tuple(counts))
 

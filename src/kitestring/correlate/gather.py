@@ -46,13 +46,12 @@ def outline(plan: Plan) -> Visibilities:
     np.minimum.at(first, index, np.array([part.first for part in parts]))
     channels = []
     for band in plan.bands:
-        item = band.inputs[0]
-        zero = plan.recordings[item.station].channels[item.channel].sky_frequency
-        shape = (times, len(plan.baselines), plan.bins, len(band.products))
+        bins = plan.bins(band)
+        shape = (times, len(plan.baselines), bins, len(band.products))
         channels.append(
             ChannelVisibilities(
                 name=band.name,
-                frequency=band.frequency(plan.bins, zero),
+                frequency=band.frequency(bins),
                 products=band.products,
                 data=np.broadcast_to(np.complex64(complex(np.nan, np.nan)), shape),
                 weight=np.broadcast_to(0.0, (*shape[:2], shape[3])),
@@ -138,7 +137,7 @@ class _Packer:
 
     def __init__(self, plan: Plan, band: Band) -> None:
         self.plan, self.band = plan, band
-        self.spectra = np.zeros((len(band.pairs), plan.bins), dtype=np.complex128)
+        self.spectra = np.zeros((len(band.pairs), plan.bins(band)), dtype=np.complex128)
         self.counts = np.zeros(len(band.pairs))
         self.gain = []
         for item in band.inputs:
@@ -151,7 +150,8 @@ class _Packer:
         """Scale the sums to power, lay them out by baseline and product, and begin anew."""
         baselines, products = len(self.plan.baselines), len(self.band.products)
         nothing = np.complex64(complex(np.nan, 0.0))
-        data = np.full((baselines, self.plan.bins, products), nothing, dtype=np.complex64)
+        shape = (baselines, self.spectra.shape[1], products)
+        data = np.full(shape, nothing, dtype=np.complex64)
         weight = np.zeros((baselines, products))
         for p, (b, product, i, j) in enumerate(self.band.pairs):
             count = self.counts[p]

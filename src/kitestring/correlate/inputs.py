@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -22,9 +23,9 @@ class BandInput:
     """One channel of one station for some segments.
 
     With samples x of a segment (their conjugate where `conjugate`), bin k of
-    N points is the Fourier sum of x exp(2 pi i (start + step n)), times
-    exp(2 pi i turn k): every input then ascends in sky frequency from the band's
-    lowest bin, k = 0.
+    N points is the Fourier sum of x exp(2 pi i (start + step n)), n counting from the
+    piece of a segment on that the sample is in, times exp(2 pi i turn k): every input
+    then ascends in sky frequency from the band's lowest bin, k = 0.
 
     Attributes
     ----------
@@ -32,11 +33,11 @@ class BandInput:
         The samples.
     conjugate : bool
         Whether complex samples are conjugated.
-    samples : int
-        In a segment.
+    samples, piece : int
+        Samples in a segment, and in each of its pieces but the last.
     first : ndarray of int64, shape (segment,)
         First sample of each segment, counted from the stream's first.
-    start, step : ndarray, shape (segment,)
+    start, step : ndarray, shape (segment, piece)
         Cycles; step is a sample's.
     turn : ndarray, shape (segment,)
         Cycles a bin: what the whole-sample shift leaves.
@@ -47,6 +48,7 @@ class BandInput:
     stream: Stream
     conjugate: bool
     samples: int
+    piece: int
     first: Integers
     start: Floats
     step: Floats
@@ -64,28 +66,41 @@ def band_input(
 ) -> BandInput:
     """Return an input of a band for all segments of a chunk.
 
-    The rotation also brings the band's lowest bin to bin 0. A channel that descends
-    in sky frequency is conjugated: for real samples that is a rotation the other way.
+    Beside delay tracking the rotation brings the band's lowest bin to bin 0. Channels of
+    one band may have different zeros: what their oscillators differ by turns with the
+    label, counted from the beginning of the UTC day that the correlation begins in. A
+    channel that descends in sky frequency is conjugated: for real samples that is a
+    rotation the other way.
     """
-    zero_of = band.inputs[0]
-    zero = stations[zero_of.station].channel(zero_of).sky_frequency
     item = band.inputs[index]
     station = stations[item.station]
     channel, steering = station.channel(item), station.steering
-    start, step = steering.phase(channel)
-    distance = band.frequency(plan.bins, zero)[0] - channel.sky_frequency
-    lowest = round(channel.direction * distance * plan.segment)
+    start, step = steering.phase(channel.sky_frequency, band.middle)
     turn = steering.rest / steering.samples
+    above = channel.sky_frequency - band.zero  # Hz
+    shift = above * plan.segment - band.first_bin(plan.bins(band))  # bins
+    segments = station.origin + np.arange(len(turn))
+    whole, within = math.floor(plan.start.second), plan.placements[item.station].within
+    constant = _rest(above * within) + _rest(_rest(above) * whole) - turn * shift
+    constant += _rest(above * plan.segment) * segments
+    along = np.arange(start.shape[1]) * (steering.piece / steering.samples)
+    start += np.rint(-constant)[:, np.newaxis] + constant[:, np.newaxis] + shift * along
+    step += shift / steering.samples
     return BandInput(
         stream=station.stream(item),
         conjugate=channel.direction == -1,
         samples=steering.samples,
+        piece=steering.piece,
         first=station.first,
-        start=channel.direction * (start + turn * lowest),
-        step=channel.direction * (step - lowest / steering.samples),
+        start=start,
+        step=step,
         turn=turn,
         valid=station.valid(item),
     )
+
+
+def _rest(cycles: float) -> float:
+    return cycles - round(cycles)
 
 
 def cut(item: BandInput, segments: slice) -> BandInput:

@@ -44,6 +44,8 @@ def serves(inputs: list[BandInput], bins: int) -> bool:
     return (
         bins in PLANS
         and HOST_LANES > 0
+        # zoom bands and long segments are others' work
+        and all(i.samples == i.piece == 2 * bins // i.parts for i in inputs)
         and len({item.stream.form for item in inputs}) <= 2
         and all(_affine(item.stream.levels) for item in inputs if 4 <= item.stream.form[0] <= 16)
     )
@@ -172,7 +174,7 @@ def _arrays(inputs: list[BandInput]) -> tuple[Any, ...]:
     levels = aligned(len(inputs) * 2 * ELEMENT, np.float32).reshape(len(inputs), 2, ELEMENT)
     for i, item in enumerate(inputs):
         first[i, :segments], first[i, segments:] = item.first, item.first[-1]
-        phase[i, 0, :segments], phase[i, 1, :segments] = item.start, item.step
+        phase[i, 0, :segments], phase[i, 1, :segments] = item.start[:, 0], item.step[:, 0]
         phase[i, 2, :segments] = item.valid > 0  # lanes beyond the last segment stay zero
         # invalid samples of decoded streams are zero already
         if item.stream.form[0] < 32:

@@ -14,6 +14,8 @@ Singles = NDArray[np.float32]
 
 TILE_BYTES = 1 << 19
 """Spectra that are multiplied at a time: they stay in a core's second-level cache."""
+TURNED_BYTES = 1 << 24
+"""Rotated samples that are transformed at a time, unless one segment has more."""
 TILE_SEGMENTS = 256
 """Most segments summed in float32."""
 
@@ -40,7 +42,9 @@ def multiply_with_scipy(
 ) -> NDArray[np.complex128]:
     """Do the work of `multiply_inputs` with `scipy.fft`: any number of bins, any machine."""
     segments = len(inputs[0].first)
-    size = min(TILE_SEGMENTS, segments, max(1, TILE_BYTES // (len(inputs) * bins * 8)))
+    most = TILE_BYTES // (len(inputs) * bins * 8)
+    turned_most = TURNED_BYTES // (8 * max(item.samples for item in inputs))
+    size = max(1, min(TILE_SEGMENTS, segments, most, turned_most))
     tile = np.empty((len(inputs), size, 2, bins), dtype=np.float32)
     samples = [_samples(item) for item in inputs]
     total = np.zeros((len(pairs), 2, bins))
@@ -50,9 +54,10 @@ def multiply_with_scipy(
             turned = np.empty((part.stop - part.start, item.samples), dtype=np.complex64)
             rotate = _kernels.rotate_complex if item.parts == 2 else _kernels.rotate_real
             rotate(
-                samples[i], item.first[part], item.start[part], item.step[part],
+                samples[i], item.first[part], item.start[part], item.step[part], item.piece,
                 turned.view(np.float32),
             )  # fmt: skip
+            turned[item.valid[part] == 0] = 0.0  # a broken segment has samples all the same
             found = scipy.fft.fft(turned, axis=1, overwrite_x=True, workers=1)
             _kernels.pick_bins(np.asarray(found).view(np.float32), item.turn[part], tile[i])
         _kernels.multiply(tile, part.stop - part.start, pairs, total)

@@ -27,6 +27,8 @@ CHUNK_SAMPLES = 1 << 24
 """Samples of all stations and channels together in a chunk: 64 MiB of float32."""
 SUMS_BYTES = 1 << 21
 """Most bytes of sums of a chunk of more than one integration."""
+MOST_SAMPLES = 1 << 24
+"""Most samples in a segment."""
 WHOLE_BATCHES = 64
 """Where an integration is cut, it is cut at multiples of so many segments."""
 
@@ -107,10 +109,8 @@ class Plan:
         Delays and clocks to remove.
     start : Epoch, shape ()
         Label of the first sample, UTC.
-    bins : int
-        Bins in a band.
     segment : float
-        Length of a segment, s: bins / bandwidth.
+        Length of a segment, s: the inverse of the resolution of all bands.
     baselines : tuple of (str, str)
         Station pairs.
     matching : Matching
@@ -125,7 +125,6 @@ class Plan:
     recordings: tuple[Recording, ...]
     model: DelayModel
     start: Epoch
-    bins: int
     segment: float
     baselines: tuple[tuple[str, str], ...]
     matching: Matching
@@ -136,6 +135,10 @@ class Plan:
     def bands(self) -> tuple[Band, ...]:
         """The bands that are correlated."""
         return self.matching.bands
+
+    def bins(self, band: Band) -> int:
+        """Return how many bins a band has."""
+        return round(band.bandwidth * self.segment)
 
     def samples(self, station: int) -> int:
         """Return how many samples a segment of a station has."""
@@ -159,6 +162,7 @@ def make_plan(
     integration: float,
     baselines: Sequence[tuple[str, str]] | None = None,
     products: Products = "parallel",
+    zoom: Sequence[tuple[float, float]] = (),
 ) -> Plan:
     """Match channels, lay the segment grid and cut it into chunks.
 
@@ -177,7 +181,7 @@ def make_plan(
             f"The delay model of scan {model.scan!r} has no station {name!r}.",
             next_step=f"It has {', '.join(sorted(model.stations))}; name recordings alike.",
         )
-    matching = match_channels(recordings, baselines, products)
+    matching = match_channels(recordings, baselines, products, zoom)
     segment = _segment(recordings, matching, bins)
     start = start.to("utc")
     span = float(stop.since(start))
@@ -196,11 +200,10 @@ def make_plan(
         recordings=tuple(recordings),
         model=model,
         start=start,
-        bins=bins,
         segment=segment,
         baselines=tuple((a, b) for a, b in baselines),
         matching=matching,
-        placements=tuple(place(r, model.stations[r.station], start) for r in recordings),
+        placements=place(recordings, [model.stations[r.station] for r in recordings], start),
         chunks=(),
     )
     return replace(plan, chunks=_chunks(plan, total, integration / segment))
@@ -216,19 +219,31 @@ def _segment(recordings: Sequence[Recording], matching: Matching, bins: int) -> 
             f"No channel of any station can be correlated as asked: {listed}.",
             next_step="Check sky frequencies, sidebands and polarisations of the recordings.",
         )
-    widths = sorted({band.bandwidth for band in matching.bands})
-    if widths[-1] - widths[0] > 1e-9 * widths[-1]:
-        raise ConfigurationError(
-            f"Bands of different widths, {widths[0]} to {widths[-1]} Hz, need different segments.",
-            next_step="Correlate the channels of each width on their own.",
-        )
-    segment = bins / widths[0]
-    for recording in recordings:
+    narrowest = min(matching.bands, key=lambda band: band.bandwidth)
+    segment = bins / narrowest.bandwidth
+    for band in matching.bands:
+        found = band.bandwidth * segment
+        if abs(found - round(found)) > 1e-6:
+            raise ConfigurationError(
+                f"{bins} bins in the {narrowest.bandwidth} Hz of {narrowest.name} are {found} in "
+                f"the {band.bandwidth} Hz of {band.name}.",
+                next_step="Choose a number of bins that divides all bands, or correlate the "
+                "channels of each width on their own.",
+            )
+    used = {item.station for band in matching.bands for item in band.inputs}
+    for recording in (recordings[s] for s in sorted(used)):
         samples = recording.sample_rate * segment
+        if samples > MOST_SAMPLES:
+            raise ConfigurationError(
+                f"A segment of {segment} s is {samples:.0f} samples at {recording.station}: "
+                f"more than {MOST_SAMPLES} do not fit.",
+                next_step="Ask for fewer bins, or of a zoom band for a coarser resolution.",
+            )
         if abs(samples - round(samples)) > 1e-6:
             raise ConfigurationError(
                 f"A segment of {segment} s is {samples} samples at {recording.station}.",
-                next_step="Choose another number of bins.",
+                next_step="Choose another number of bins: sample rates and widths of bands are "
+                "to give whole samples.",
             )
     return segment
 
@@ -244,7 +259,7 @@ def _chunks(plan: Plan, total: int, each: float) -> tuple[Chunk, ...]:
     piece = max(most // WHOLE_BATCHES * WHOLE_BATCHES, min(most, WHOLE_BATCHES))
     edges = [*(round(k * each) for k in range(int(total / each) + 1)), total]
     integrations = [(a, min(b, total)) for a, b in pairwise(edges) if a < min(b, total)]
-    sums = 16 * plan.bins * sum(len(band.pairs) for band in plan.bands)
+    sums = sum(16 * plan.bins(band) * len(band.pairs) for band in plan.bands)
     chunks, waiting = [], list[Part]()
     for integration, (low, high) in enumerate(integrations):
         full = (len(waiting) + 1) * sums > SUMS_BYTES

@@ -63,15 +63,17 @@ class StationSamples:
 
     Attributes
     ----------
+    origin : int
+        First segment of the chunk.
     steering : Steering
-        For all segments of the chunk.
+        For all of its segments.
     first : ndarray of int64, shape (segment,)
         First sample of each segment, counted from the streams' first.
     """
 
     def __init__(self, plan: Plan, station: int, chunk: Chunk) -> None:
         self._recording = plan.recordings[station]
-        self._origin = chunk.first
+        self.origin = chunk.first
         wanted = sorted(
             {item.channel for b in plan.bands for item in b.inputs if item.station == station}
         )
@@ -108,17 +110,18 @@ class StationSamples:
 
     def segments(self, part: Part) -> slice:
         """Return which of the chunk's segments a part has."""
-        low = part.first - self._origin
+        low = part.first - self.origin
         return slice(low, low + part.segments)
 
     def valid(self, item: Input) -> Integers:
-        """Return the number of valid samples in each segment of an input."""
+        """Return the number of valid samples in each segment of an input, none of a broken one."""
         if item.channel not in self._counts:
             runs, samples = self.stream(item).runs, self.steering.samples
             counts = np.full(len(self.first), samples, dtype=np.int64)
             low, high = int(self.first.min()), int(self.first.max()) + samples
             if not (len(runs) == 1 and runs[0, 0] <= low and runs[0, 1] >= high):
                 _kernels.count_valid(runs, self.first, samples, counts)
+            counts[self.steering.broken] = 0
             self._counts[item.channel] = counts
         return self._counts[item.channel]
 

@@ -17,11 +17,15 @@ What is left between t'_k and t_k is e, undone after the FFT by a ramp of phase
 over the band, and T' x_k, undone at the middle of the band along with the
 rotation. At the band's edges it leaves up to T' bins / 4 cycles, odd about the
 segment's middle: 0.0002 cycle for 256 bins and a T' of 3e-6.
+
+Over a long segment (narrow channels, zoom bands) the phase bends. It is therefore
+laid in pieces, the phase being linear in each.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -32,12 +36,19 @@ from numpy.typing import NDArray
 from kitestring.correlate import _kernels
 from kitestring.model.polynomials import PiecewisePolynomial, StationDelay
 from kitestring.model.time import EPOCH_QUANTUM, Epoch
-from kitestring.recordings.types import Channel, Recording
+from kitestring.recordings.types import Recording
 
 if TYPE_CHECKING:
     from kitestring.correlate.plan import Chunk, Plan
 
 Floats = NDArray[np.float64]
+
+
+JUMP = 1e-11
+"""From how many seconds on two pieces of a model that do not meet are taken for a jump."""
+PIECE = 4e-3
+"""Longest piece of linear phase, s: for stations on Earth the next term stays below 2e-6 cycle
+at 8.4 GHz."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +62,14 @@ class Steering:
     rest : ndarray, shape (segment,)
         What the whole-sample shift leaves, samples, -0.5 to 0.5: the samples
         are this much too early.
-    delay, rate, acceleration : ndarray, shape (segment,)
-        delay + clock (s) at the segment's middle, and its derivatives.
-    samples : int
-        Samples in a segment.
+    delay, rate, acceleration : ndarray, shape (segment, piece)
+        delay + clock (s) at the middle of each piece of a segment, and its derivatives.
+    since : ndarray, shape (segment, piece)
+        What delay + clock has grown by since the segment's middle, s.
+    broken : ndarray of bool, shape (segment,)
+        Whether a clock jumps within the segment: its samples belong to no one place.
+    samples, piece : int
+        Samples in a segment and in a piece; the last piece may be shorter.
     sample_rate : float
         Samples per second.
     """
@@ -64,26 +79,33 @@ class Steering:
     delay: Floats
     rate: Floats
     acceleration: Floats
+    since: Floats
+    broken: NDArray[np.bool_]
     samples: int
+    piece: int
     sample_rate: float
 
-    def phase(self, channel: Channel) -> tuple[Floats, Floats]:
-        """Return the phase that a channel's samples are to be turned by.
+    def phase(self, zero: float, middle: float) -> tuple[Floats, Floats]:
+        """Return the phase that samples are to be turned by, for ascending sky frequency.
+
+        Parameters
+        ----------
+        zero : float
+            Sky frequency of the channel's baseband zero, Hz.
+        middle : float
+            Sky frequency at which nothing is left over, Hz: the band's middle.
 
         Returns
         -------
-        start : ndarray, shape (segment,)
-            Phase of the first sample, cycles, -0.5 to 0.5.
-        step : ndarray, shape (segment,)
-            Cycles per sample. Over a segment phase is linear: the next term is
-            below 1e-6 cycle for stations on Earth and segments to 1 ms.
+        start : ndarray, shape (segment, piece)
+            Phase of a piece's first sample, cycles, -0.5 to 0.5.
+        step : ndarray, shape (segment, piece)
+            Cycles per sample.
         """
-        low, high = channel.sky_edges
-        start, step = np.empty_like(self.rest), np.empty_like(self.rest)
+        start, step = np.empty_like(self.delay), np.empty_like(self.delay)
         _kernels.segment_phases(
-            self.delay, self.rate, self.acceleration, self.rest, self.samples, self.sample_rate,
-            channel.sky_frequency, (low + high) / 2 - channel.sky_frequency, channel.direction,
-            start, step,
+            self.delay, self.rate, self.acceleration, self.since, self.rest, self.samples,
+            self.piece, self.sample_rate, zero, middle - zero, start, step,
         )  # fmt: skip
         return start, step
 
@@ -113,13 +135,24 @@ class Placement:
     begin: tuple[float, float]
 
 
-def place(recording: Recording, model: StationDelay, start: Epoch) -> Placement:
-    """Return how a recording is placed in a correlation whose first label is `start` (UTC)."""
+def place(
+    recordings: Sequence[Recording], models: Sequence[StationDelay], start: Epoch
+) -> tuple[Placement, ...]:
+    """Return how recordings are placed in a correlation whose first label is `start` (UTC)."""
     origin = Epoch("utc", start.day, np.floor(start.second))
     within = float(start.second - origin.second)
-    whole, rest = _label_in_samples(recording, origin, within)
-    begin = (float(origin.since(model.delay.start)), float(origin.since(model.clock.start)))
-    return Placement(whole, rest, within, model.delay, model.clock, begin)
+    for rate in sorted({r.sample_rate for r in recordings}):
+        # a label on anyone's grid of samples is taken as exact, for all alike
+        nearest = _near_whole(within * rate, rate) / rate
+        if nearest != within:
+            within = nearest
+            break
+    placed = []
+    for recording, model in zip(recordings, models, strict=True):
+        whole, rest = _label_in_samples(recording, origin, within)
+        begin = (float(origin.since(model.delay.start)), float(origin.since(model.clock.start)))
+        placed.append(Placement(whole, rest, within, model.delay, model.clock, begin))
+    return tuple(placed)
 
 
 def steer(plan: Plan, station: int, chunk: Chunk) -> Steering:
@@ -132,26 +165,66 @@ def steer(plan: Plan, station: int, chunk: Chunk) -> Steering:
     """
     placed = plan.placements[station]
     samples = plan.samples(station)
-    rate = plan.recordings[station].sample_rate
-    count = chunk.segments
-    found = Steering(
-        first=np.empty(count, dtype=np.int64),
-        rest=np.empty(count),
-        delay=np.empty(count),
-        rate=np.empty(count),
-        acceleration=np.empty(count),
-        samples=samples,
-        sample_rate=rate,
+    sample_rate = plan.recordings[station].sample_rate
+    segments = chunk.first + np.arange(chunk.segments, dtype=np.float64)
+    begins: Floats = placed.within + segments * samples / sample_rate
+    delay, rate, acceleration = _follow(placed, begins + samples / 2 / sample_rate)
+    first, rest = np.empty(chunk.segments, dtype=np.int64), np.empty(chunk.segments)
+    _kernels.place_segments(
+        delay, placed.whole, placed.rest, chunk.first, samples, sample_rate, first, rest
     )
-    segments = chunk.first + np.arange(count, dtype=np.float64)
-    middles: Floats = placed.within + (segments * samples + samples / 2) / rate
-    for low, high in _one_piece(placed, middles):
-        about = float(middles[(low + high) // 2])
-        _kernels.place_segments(
-            _taylor(placed, about), middles[low:high] - about, placed.whole, placed.rest,
-            chunk.first + low, samples, rate, found.first[low:high], found.rest[low:high],
-            found.delay[low:high], found.rate[low:high], found.acceleration[low:high],
-        )  # fmt: skip
+    piece = -(-samples // math.ceil(samples / sample_rate / PIECE))
+    if piece == samples:
+        pieces = [x[:, np.newaxis] for x in (delay, rate, acceleration, np.zeros_like(delay))]
+    else:
+        edges = np.minimum(np.arange(-(-samples // piece) + 1) * piece, samples) / sample_rate
+        middles = begins[:, np.newaxis] + (edges[1:] + edges[:-1]) / 2
+        pieces = [x.reshape(middles.shape) for x in _follow(placed, middles.ravel())]
+        pieces.append(pieces[0] - delay[:, np.newaxis])
+    delay, rate, acceleration, since = pieces
+    return Steering(
+        first,
+        rest,
+        delay,
+        rate,
+        acceleration,
+        since,
+        _broken(placed, begins, samples / sample_rate),
+        samples,
+        piece,
+        sample_rate,
+    )
+
+
+def _broken(placed: Placement, begins: Floats, length: float) -> NDArray[np.bool_]:
+    """Tell in which segments delay + clock jumps, where two pieces of the model meet."""
+    broken = np.zeros(len(begins), dtype=np.bool_)
+    first, last = float(begins[0]), float(begins[-1]) + length
+    for poly, begin in zip((placed.delay, placed.clock), placed.begin, strict=True):
+        rows, span = poly.coefficients, poly.interval
+        low = max(math.floor((begin + first) / span) + 1, 1)
+        high = min(math.ceil((begin + last) / span) - 1, len(rows) - 1)
+        if low > high:
+            continue
+        ends = np.polynomial.polynomial.polyval(span, rows[low - 1 : high].T)
+        jumps = np.flatnonzero(np.abs(rows[low : high + 1, 0] - ends) > JUMP)
+        since = np.asarray((low + jumps) * span - begin - first, dtype=np.float64)
+        segment = since // length
+        into = since - segment * length
+        # at a segment's edge, to what epochs are rounded to, nothing is broken
+        within = (into > EPOCH_QUANTUM) & (into < length - EPOCH_QUANTUM)
+        broken[segment[within].astype(np.int64)] = True
+    return broken
+
+
+def _follow(placed: Placement, at: Floats) -> list[Floats]:
+    """Return delay + clock at ascending times (s after `within`'s second), and derivatives."""
+    found = [np.empty_like(at) for _ in range(3)]
+    for low, high in _one_piece(placed, at):
+        about = float(at[(low + high) // 2])
+        _kernels.evaluate(
+            _taylor(placed, about), at[low:high] - about, *(x[low:high] for x in found)
+        )
     return found
 
 

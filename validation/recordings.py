@@ -279,6 +279,34 @@ def vdif_of_baseband(scratch: Path) -> list[Line]:
     ]
 
 
+def vdif_by_channel(scratch: Path) -> list[Line]:
+    """Write four channels with baseband into files of their own, all of thread 0, cut in time."""
+    rate, count, frames = 4e6, 4, 60
+    header = vdif.VDIFHeader.fromvalues(
+        edv=0, time=Time("2025-08-09T10:11:12"), bps=2, nchan=1, complex_data=False,
+        frame_nbytes=1032, station="Sh",
+    )  # fmt: skip
+    data = levels(2)[np.random.default_rng(9).integers(0, 4, (count, 4000 * frames))]
+    parts: list[Path] = []
+    for k, samples in enumerate(data):
+        path = scratch / f"channel{k}.vdif"
+        with vdif.open(
+            str(path), "ws", header0=header, sample_rate=rate * units.Hz, nthread=1, squeeze=False
+        ) as out:
+            out.write(samples[:, np.newaxis, np.newaxis])
+        raw, cut = path.read_bytes(), (20 + 5 * k) * 1032  # each elsewhere
+        for name, some in (("a", raw[:cut]), ("b", raw[cut:])):
+            parts.append(path.with_name(f"channel{k}{name}.vdif"))
+            parts[-1].write_bytes(some)
+    wrong = 0
+    for paths in (parts, parts[::2] + parts[1::2]):
+        recording = open_recording(paths, station="Sh", channels=make_channels(count, rate))
+        block = recording.read(0, data.shape[1])
+        wrong += different(block.samples, data) + int(np.sum(~block.valid))
+    name = "VDIF of baseband, 4 channels of thread 0 in 8 files: samples that differ"
+    return [Line(name, wrong, "", NONE)]
+
+
 # -- Mark 5B ---------------------------------------------------------------------------------
 
 
@@ -469,7 +497,9 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         lines = real(options.folder, scratch)
-        for part in (vdif_written_here, vdif_of_baseband, mark5b_of_baseband, sigmf):
+        for part in (
+            vdif_written_here, vdif_of_baseband, vdif_by_channel, mark5b_of_baseband, sigmf,
+        ):  # fmt: skip
             lines += part(scratch)
     return report(lines)
 

@@ -39,6 +39,12 @@ def test_describe_tells_the_same_in_words_and_json(recording, tmp_path):
     plain = json.loads(run("describe", recording, "--read", "--rate", "8e6", "--json").stdout)
     assert plain["survey"]["channel_count"] == 1
     assert sum(plain["statistics"]["level_fractions"][0]) == pytest.approx(1.0)
+    shares = plain["statistics"]["level_fractions"][0]
+    codes = " ".join(f"{100 * share:.1f}" for share in shares)
+    read = run("describe", recording, "--read", "--rate", "8e6").stdout
+    assert f"levels   channel 0: 100.0 % valid, mean {plain['statistics']['mean'][0]:.4g}" in read
+    assert f"codes 0 to 3: {codes} %\n" in read
+    assert "levels" not in told.stdout
     picture = tmp_path / "levels.png"
     assert run("describe", recording, "--rate", "8e6", "--plot", picture).exit_code == 0
     assert picture.stat().st_size > 10_000

@@ -77,7 +77,7 @@ def test_figures_need_an_origin_and_files_must_be_there(tmp_path):
         load_mars_rotation(written(tmp_path, bare))
     with pytest.raises(FormatError, match="not a list"):
         load_mars_rotation(written(tmp_path, TEXT[: TEXT.index("nutation =")] + "nutation = 3\n"))
-    with pytest.raises(MissingDataError, match="cannot be read"):
+    with pytest.raises(MissingDataError, match="there is no file"):
         load_mars_rotation(tmp_path / "none.toml")
 
 

@@ -29,6 +29,9 @@ def test_levels_and_bandpass_are_shown():
     curves = [line.get_ydata() for line in bottom.lines[:2]]
     assert curves[1][2] - curves[0][2] == pytest.approx(13.0)  # 10 dB and one step
     assert bottom.lines[2].get_xdata()[0] == 2.0  # MHz
+    (label,) = (text for text in bottom.texts if "dB" in text.get_text())
+    assert label.get_text() == "channel 1: -3.0 dB"
+    assert label.get_color() == bottom.lines[2].get_color() == bottom.lines[1].get_color()
     figure.savefig(io.BytesIO(), format="svg")
 
 

@@ -78,6 +78,11 @@ class Example:
     options: dict
     long: bool = False
 
+    @property
+    def named(self) -> list[str]:
+        """What is opened: all files with frames together."""
+        return sorted(self.files) if self.frame else [self.main]
+
 
 @dataclass(frozen=True)
 class Case:
@@ -139,6 +144,23 @@ def legacy_example() -> Example:
 def rated_example() -> Example:
     """Three threads, headers with the sample rate."""
     return _vdif(16, 3, 1, payload=80, per_second=50)
+
+
+def by_channel_example() -> Example:
+    """Two channels in files of their own, both of thread 0."""
+    one = _vdif(16, 2, 0)
+    frames = np.frombuffer(one.files["a.vdif"], np.uint8).reshape(-1, 2, one.frame).copy()
+    frames[:, :, 14] = 0  # the thread
+    files = {name: frames[:, k].tobytes() for k, name in enumerate(("a.vdif", "b.vdif"))}
+    return replace(one, files=files, threads=1)
+
+
+def in_time_example() -> Example:
+    """One channel in two files one after another."""
+    one = _vdif(16, 1, 0, frames=128)
+    data = one.files["a.vdif"]
+    half = len(data) // 2
+    return replace(one, files={"a.vdif": data[:half], "b.vdif": data[half:]})
 
 
 def mark5b_example() -> Example:
@@ -206,6 +228,8 @@ EXAMPLES: dict[str, Callable[[], Example]] = {
     "VDIF long": long_example,
     "VDIF legacy": legacy_example,
     "VDIF with rate": rated_example,
+    "VDIF by channel": by_channel_example,
+    "VDIF in time": in_time_example,
     "Mark 5B": mark5b_example,
     "SigMF": sigmf_example,
 }
@@ -381,10 +405,10 @@ def run_case(one: Example, case: Case, folder: Path) -> str:
             (folder / name).write_bytes(case.files[name])
         else:
             (folder / name).unlink(missing_ok=True)
-    path = folder / one.main
+    paths = [folder / name for name in one.named]
     begun = time.perf_counter()
     try:
-        wrong = _read(one, case, path)
+        wrong = _read(one, case, paths)
     except KitestringError as error:
         wrong = ""
         if case.lost is not None:
@@ -397,13 +421,13 @@ def run_case(one: Example, case: Case, folder: Path) -> str:
     return wrong or (f"took {took:.1f} s" if took > SLOW else "")
 
 
-def _read(one: Example, case: Case, path: Path) -> str:
+def _read(one: Example, case: Case, paths: list[Path]) -> str:
     own = one.channels if one.frame else None  # SigMF states them
-    recording = open_recording(path, station="Tm", channels=own, **one.options)
+    recording = open_recording(paths, station="Tm", channels=own, **one.options)
     rate = recording.sample_rate
     if case.kind != "sites":
         recording.read(-5, 1000)
-        describe(path, sample_rate=rate, channels=own or (), **one.options)
+        describe(paths, sample_rate=rate, channels=own or (), **one.options)
         return ""
     shift = float(START.since(recording.start)) * rate
     n = one.truth.shape[1]
@@ -423,9 +447,9 @@ def _read(one: Example, case: Case, path: Path) -> str:
     if bad.any():
         return f"{np.count_nonzero(bad)} valid samples are not true"
     if case.lost is not None and one.frame:
-        frame = n * one.threads // (len(one.files[one.main]) // one.frame)
+        frame = len(one.truth) * n * one.frame / sum(map(len, one.files.values()))  # numbers in it
         gone = n - np.count_nonzero(block.valid[:, first : first + kept], axis=1)
-        if gone.sum() > case.lost * frame * len(one.truth) // one.threads:
+        if gone.sum() > case.lost * frame:
             return f"{gone.sum() / frame:.1f} frames are lost, {case.lost} at most should be"
     return ""
 

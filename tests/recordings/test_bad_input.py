@@ -127,17 +127,37 @@ def test_rates_that_cannot_be(tmp_path, whole, rate):
         assert str(path) in str(caught.value)
 
 
-def test_files_by_channel_that_use_one_thread(tmp_path):
-    """Nothing in them tells which channel is which: it must not be put on the sample rate."""
-    paths = [tmp_path / f"{i}.vdif" for i in range(2)]
-    for i, path in enumerate(paths):
-        with VdifWriter(
-            path, station="Tm", start=START, channels=CHANNELS[:1], bits=2, payload_bytes=PAYLOAD
-        ) as writer:
-            writer.write_codes(np.full((1, 20 * writer.frame_samples), i, np.uint8))
+def test_channels_that_use_one_thread_in_a_file(tmp_path):
+    """Nothing tells which channel is which: it must not be put on the sample rate."""
+    path = tmp_path / "a.vdif"
+    with VdifWriter(
+        path, station="Tm", start=START, channels=CHANNELS, bits=2, payload_bytes=PAYLOAD
+    ) as writer:
+        writer.write_codes(np.full((2, 20 * writer.frame_samples), [[1], [2]], np.uint8))
+
+    def one_thread(words):
+        words[3] &= ~(0x3FF << 16)
+
+    path.write_bytes(changed(path.read_bytes(), one_thread))
     with pytest.raises(RecordingError, match="other samples than frames of the same thread") as e:
-        describe(paths, sample_rate=RATE)
-    assert str(paths[1]) in str(e.value)
+        describe(path, sample_rate=RATE)
+    assert str(path) in str(e.value)
+    assert "each channel in a file of its own" in e.value.next_step
+
+
+@pytest.mark.parametrize("samples_too", [True, False])
+@pytest.mark.parametrize("frames", [2, 80])
+def test_big_endian_headers_are_named(tmp_path, whole, frames, samples_too):
+    path = tmp_path / "a.vdif"
+    words = np.frombuffer(whole[: frames * FRAME], "<u4").reshape(frames, -1).copy()
+    width = words.shape[1] if samples_too else 8
+    words[:, :width] = words[:, :width].byteswap()
+    path.write_bytes(words.tobytes())
+    for action in (describe, lambda p: VdifRecording(p, station="Tm", channels=CHANNELS)):
+        with pytest.raises(RecordingError, match="byte 0: a VDIF header of the wrong byte") as e:
+            action(path)
+        assert str(path) in str(e.value)
+        assert "Swap the bytes" in e.value.next_step
 
 
 @pytest.mark.parametrize("broken", [1, 2])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -140,8 +141,9 @@ def test_files_one_after_another(tmp_path):
         open_recording([two, one], station="Xx", channels=channels)
     with pytest.warns(RecordingWarning, match="of 4 frames: 2 missing"):
         recording = open_recording([one, later], station="Xx", channels=channels)
-    with pytest.raises(RecordingError, match="from sample 0 on: wrong frame number"):
-        recording.read(0, 32000)
+    lost = recording.read(0, 64000)
+    assert_array_equal(np.flatnonzero(~lost.valid[0]), np.arange(16000, 48000))
+    assert_array_equal(lost.samples[:, 48000:], block.samples[:, :16000])
     dada(two, 0, "2014-07-02-01:37:40")
     with pytest.warns(RecordingWarning, match="68096 skipped bytes"):
         open_recording([one, two], station="Xx", channels=channels)
@@ -153,7 +155,7 @@ def test_files_one_after_another(tmp_path):
         ("start = 2014-01-01T00:00:00\n", "headers say start = 2013-07-02T01:39:20"),
         ("bits = 2\n", "headers say bits = 8"),
         ("sample_rate = 1e6\n", "headers say sample_rate = 16000000"),
-        ("complex = false\n", "headers say complex = True"),
+        ("complex = false\n", "headers say complex = true"),
     ],
 )
 def test_a_sidecar_that_contradicts_the_headers(tmp_path, text, match):
@@ -198,3 +200,67 @@ def _hertz(value):
     from astropy import units
 
     return value * units.Hz
+
+
+def blocks_of(tmp_path, name):
+    """Write a recording of several blocks; return the blocks, their samples and what opens them."""
+    if name == "GUPPI":
+        path = Path(samples.SAMPLE_PUPPI)
+        guppi = pytest.importorskip("baseband.guppi")
+        with guppi.open(path, "rs", squeeze=False) as other:
+            length, size = other.samples_per_frame, other.header0.frame_nbytes
+            parts = []  # the sample's blocks do not overlap as they say: each by itself
+            for k in range(4):
+                other.seek(k * length)
+                parts.append(other.read(length))
+            parts.append(other.read())
+        data = np.concatenate(parts)
+    else:
+        dada = pytest.importorskip("baseband.dada")
+        path = tmp_path / "whole.dada"
+        some, _ = theirs("dada", samples.SAMPLE_DADA)
+        with dada.open(samples.SAMPLE_DADA, "rb") as file:
+            header = file.read_header()
+        length, size = header.samples_per_frame, header.frame_nbytes
+        data = np.concatenate([np.roll(some[:length], k, axis=0) for k in range(6)])
+        with path.open("wb") as out:  # one after another, as baseband reads several files
+            for k in range(6):
+                header = header.copy()
+                header["OBS_OFFSET"] = k * header.payload_nbytes
+                dada.DADAFrame.fromdata(data[k * length : (k + 1) * length], header).tofile(out)
+    raw = path.read_bytes()
+    blocks = [raw[k : k + size] for k in range(0, len(raw), size)]
+    return blocks, data.reshape(len(data), -1).T, length
+
+
+@pytest.mark.parametrize("name", ["DADA", "GUPPI"])
+@pytest.mark.parametrize("lost", [(1,), (2,), (1, 2)])
+@pytest.mark.parametrize("apart", [False, True])
+def test_blocks_after_a_lost_one_are_read(tmp_path, name, lost, apart):
+    blocks, data, length = blocks_of(tmp_path, name)
+    kept = [k for k in range(len(blocks)) if k not in lost]
+    if apart:
+        paths = [tmp_path / f"{k}.raw" for k in kept]
+        for path, k in zip(paths, kept, strict=True):
+            path.write_bytes(blocks[k])
+    else:
+        paths = [tmp_path / "a.raw"]
+        paths[0].write_bytes(b"".join(blocks[k] for k in kept))
+    survey = describe(paths).survey
+    assert (survey.counts.frames, survey.counts.missing) == (len(kept), len(lost))
+    channels = make_channels(len(data), survey.sample_rate, True)
+    with pytest.warns(RecordingWarning, match=f"{len(lost)} missing"):
+        recording = open_recording(paths, station="Xx", channels=channels)
+    known = np.ones(data.shape[1], bool)
+    for k in lost:
+        known[k * length : (k + 1) * length] = False
+    known[len(blocks) * length :] = False  # what blocks of GUPPI overlap, after the last one
+    assert recording.sample_count == data.shape[1]
+    again = pickle.loads(pickle.dumps(recording))
+    for one in (recording, again):
+        block = one.read(-7, data.shape[1] + 9)
+        assert_array_equal(block.valid[:, 7:-2], np.broadcast_to(known, data.shape))
+        assert_array_equal(block.samples[:, 7:-2], np.where(known, data, 0))
+    at = (lost[-1] + 1) * length - 3  # across the end of a loss, one channel
+    part = recording.read(at, 10, (1,))
+    assert_array_equal(part.samples[0], np.where(known, data, 0)[1, at : at + 10])

@@ -22,6 +22,8 @@ def fuzz(monkeypatch):
         ("VDIF long", 200),
         ("VDIF legacy", 400),
         ("VDIF with rate", 300),
+        ("VDIF by channel", 150),
+        ("VDIF in time", 150),
         ("Mark 5B", 40),
         ("SigMF", 150),
     ],

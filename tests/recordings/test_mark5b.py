@@ -10,12 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from kitestring.errors import MissingDataError, RecordingError, RecordingWarning
+from kitestring.errors import (
+    ConfigurationError,
+    MissingDataError,
+    RecordingError,
+    RecordingWarning,
+)
 from kitestring.model.time import Epoch
 from kitestring.recordings import vdif_index
 from kitestring.recordings._mark5b_kernels import checksum
 from kitestring.recordings.describe import describe
-from kitestring.recordings.mark5b import FORMAT
+from kitestring.recordings.mark5b import FORMAT, Mark5bRecording
 from kitestring.recordings.mark5b_header import full_day
 from kitestring.recordings.open import open_recording
 from kitestring.recordings.quantise import levels
@@ -192,6 +197,23 @@ def test_what_is_missing_is_asked_for(tmp_path, whole):
     assert opened(path, reference=None).start.iso(3) == "2026-03-01T12:00:01.000"
 
 
+def test_a_reference_is_one_epoch(tmp_path, whole):
+    path = tmp_path / "a.m5b"
+    path.write_bytes(whole)
+    several = Epoch.from_iso("2026-02-01T00:00:00").shifted(np.arange(3.0))
+    with pytest.raises(ConfigurationError, match=r"reference is an array .*shape \(3,\)") as told:
+        Mark5bRecording(path, station="Tm", channels=make_channels(COUNT, RATE), reference=several)
+    assert "reference=epochs[0]" in told.value.next_step
+
+
+def test_a_description_compares_the_kind_of_samples(tmp_path, whole):
+    path = tmp_path / "a.m5b"
+    path.write_bytes(whole)
+    path.with_name("a.m5b.toml").write_text("complex = true\n")
+    with pytest.raises(RecordingError, match="headers say complex = false"):
+        describe(path, reference=Epoch.from_iso("2026-02-01T00:00:00"))
+
+
 @pytest.mark.parametrize(
     ("count", "rate", "match"),
     [
@@ -226,7 +248,7 @@ def test_a_sidecar_that_contradicts_the_frames(tmp_path, whole):
     [
         ("start = 2026-03-01T12:00:00\n", "says 2026-03-01T12:00:00.0"),
         ("sample_rate = 1e6\n", "sample_rate = 2000000, .* says 1000000"),
-        ("complex = true\n", "complex = False, .* says True"),
+        ("complex = true\n", "complex = false, .* says true"),
         ("bits = 8\n", "8 bits .*Mark 5B has 1 or 2"),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from kitestring.errors import RecordingWarning
+from kitestring.errors import ConfigurationError, RecordingWarning
 from kitestring.model.time import Epoch
 from kitestring.recordings._packed_kernels import (
     BATCH,
@@ -228,6 +228,46 @@ def test_nothing_asked_for_is_nothing_packed(tmp_path):
     path = tmp_path / "a.vdif"
     channels, _ = write(path, 2, False, 1, True, 64)
     assert opened(path, channels).read_packed(3, 0) is None
+
+
+@pytest.mark.parametrize("threads", [True, False])
+def test_channels_that_are_asked_for_twice(tmp_path, threads):
+    path = tmp_path / "a.vdif"
+    channels, _ = write(path, 2, False, 4, threads, 1024)
+    recording = opened(path, channels)
+    frame = recording.frame_samples
+    whole = recording.read(0, 3 * frame).samples
+    for chosen in ((1, 1), (0, 3, 0), (2, 1, 1, 2)):
+        assert_array_equal(recording.read(0, 3 * frame, chosen).samples, whole[list(chosen)])
+        check(recording, 5, 2 * frame, chosen)
+
+
+@pytest.mark.parametrize("chosen", [(4,), (-1,), (0, 9)])
+@pytest.mark.parametrize("how", ["read", "read_packed", "read_codes"])
+def test_channels_that_do_not_exist(tmp_path, chosen, how):
+    path = tmp_path / "a.vdif"
+    channels, _ = write(path, 2, False, 4, False, 1024)
+    recording = opened(path, channels)
+    with pytest.raises(ConfigurationError, match="were asked for") as told:
+        getattr(recording, how)(0, 10, chosen)
+    assert "0 to 3" in told.value.next_step
+    for count in (-1, 10**30):
+        with pytest.raises(ConfigurationError, match=f"{count} samples"):
+            getattr(recording, how)(0, count)
+
+
+@pytest.mark.parametrize("first", [10**30, -(10**30), 1 << 63, -(1 << 63), 1 << 62])
+def test_blocks_far_outside_are_invalid(tmp_path, first):
+    path = tmp_path / "a.vdif"
+    channels, _ = write(path, 2, False, 2, True, 64)
+    recording = opened(path, channels)
+    block = recording.read(first, 100)
+    assert block.first == first
+    assert not block.valid.any()
+    assert not block.samples.any()
+    packed = recording.read_packed(first, 100)
+    assert packed.first <= first
+    assert [len(runs) for runs in packed.runs] == [0, 0]
 
 
 # -- kernels and their twins ----------------------------------------------------------------------

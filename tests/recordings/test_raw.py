@@ -134,9 +134,9 @@ def test_everything_that_is_missing_is_asked_for_by_name(tmp_path):
         ("bits = 3", "bits"),
         ("[[channel]]\nsky_frequency = 1e9", "no sample_rate"),
         ("sample_rate = 1e6\n[[channel]]\nname = 'X'", "sky_frequency"),
-        ("= 3", "not a readable TOML file"),
-        ("x = " + 100000 * "[", "not a readable TOML file"),
-        ("\ud800", "not a readable TOML file"),
+        ("= 3", "is not TOML"),
+        ("x = " + 100000 * "[", "cannot be read|is not TOML"),
+        ("\ud800", "cannot be read"),
     ],
 )
 def test_sidecars_that_cannot_be(tmp_path, text, match):
@@ -147,7 +147,7 @@ def test_sidecars_that_cannot_be(tmp_path, text, match):
     assert caught.value.place == str(path)
     path.write_text("\ufeffsample_rate = 2e6")  # as Windows' editors write it
     assert read_sidecar(path).sample_rate == 2e6
-    with pytest.raises(MissingDataError, match="no such sidecar"):
+    with pytest.raises(MissingDataError, match="there is no sidecar"):
         read_sidecar(tmp_path / "y.toml")
 
 
@@ -253,7 +253,8 @@ def test_a_sidecar_completes_vdif(vdif):
     [
         (COMPLETE.replace("128e3", "64e3"), r"headers say sample_rate = 128000, .*a\.vdif\.toml"),
         ("bits = 8\n" + COMPLETE, "headers say bits = 2"),
-        ("complex = true\n" + COMPLETE, "headers say real samples"),
+        ("complex = true\n" + COMPLETE, r"headers say complex = false, .*toml says true"),
+        ("complex = true\n", r"headers say complex = false, .*a\.vdif\.toml says true"),
         ('format = "Mark 5B"\n' + COMPLETE, "no Mark 5B frames"),
         ('format = "VDIV"\n' + COMPLETE, "VDIV"),
     ],
@@ -282,3 +283,26 @@ def test_names_and_patterns(tmp_path):
         find_files(str(tmp_path / "q*"))
     with pytest.raises(RecordingError, match="no file was given"):
         find_files([])
+
+
+@pytest.mark.parametrize("first", [10**30, -(10**30), 1 << 63])
+def test_blocks_far_outside_are_invalid(tmp_path, first):
+    block = open_recording(put(tmp_path, "iq.cf32", numbered(1000))).read(first, 100)
+    assert block.first == first
+    assert not block.valid.any()
+    assert not block.samples.any()
+
+
+def test_channels_that_are_asked_for_twice(tmp_path):
+    recording = open_recording(put(tmp_path, "iq.cf32", numbered(1000)))
+    assert_array_equal(recording.read(0, 9, (0, 0)).samples, [numbered(9)] * 2)
+    with pytest.raises(ConfigurationError, match="were asked for"):
+        recording.read(0, 9, (1,))
+
+
+def test_a_reference_or_start_is_one_epoch(vdif):
+    several = Epoch.from_iso("2026-01-01T00:00:00").shifted(np.arange(3.0))
+    for action in (open_recording, describe):
+        with pytest.raises(ConfigurationError, match="reference is an array of epochs") as told:
+            action(vdif, reference=several)
+        assert "reference=epochs[0]" in told.value.next_step

@@ -474,7 +474,7 @@ def test_what_is_given_must_agree(tmp_path):
         open_recording(path, station="Dw")
     for text, match in (
         ("start = 2026-03-01T12:00:01\n", "says 2026-03-01T12:00:01"),
-        ("complex = false\n", "complex = True, .*toml says False"),
+        ("complex = false\n", "complex = true, .*toml says false"),
     ):
         path.with_name("a.sigmf-meta.toml").write_text(text)
         with pytest.raises(RecordingError, match=match):

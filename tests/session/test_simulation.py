@@ -85,6 +85,8 @@ sefd = 90.0
 """
 
 LAST = "sefd = 90.0\n"
+TWICE = 2 * '[[truth.source]]\nname = "0748+126"\nflux = 1.0\n'
+MANY = ", ".join(f"{{ frequency = {f}, index = 9.0 }}" for f in (1e5, 1.1e5 + 7, 1.3e5 + 3))
 
 
 def scenario(tmp_path, text=SMALL):
@@ -309,9 +311,12 @@ def test_an_uplink_is_turned_round(tmp_path):
     two_way = observation_of(read_scenario(scenario(tmp_path, text)), 1)
     one_way = observation_of(read_scenario(scenario(tmp_path)), 1)
     signal = two_way.signal(two_way.scans[1])
-    assert signal.modulated.frequency == 7.17e9 * 1.1748998664886517
-    assert signal.drift == 0.5 / 7.17e9
+    assert signal.drift == pytest.approx(0.5 / 7.17e9, rel=1e-8)
     at = two_way.scans[1].start
+    # the stated frequency is what the scan begins with
+    sky = float(signal.received_frequency("carrier", at))
+    doppler = 1.0 - float(two_way.light_time(at, 1))
+    assert sky == pytest.approx(7.17e9 * 1.1748998664886517 * doppler, abs=1e-3)
     up_and_down = float(two_way.light_time(at))
     down = float(one_way.light_time(at))
     # 43 million km; the way up is as long but for what the probe and the Earth move
@@ -322,7 +327,9 @@ def test_an_uplink_is_turned_round(tmp_path):
 
 def test_media_delay_the_way_up(tmp_path):
     """Air adds to the round trip by its mapping, plasma takes its phase delay away."""
-    uplink = 'cn0 = 60.0\nuplink = { station = "TIANMA65", frequency = 7.17e9, turnaround = 1.17 }'
+    uplink = (
+        'cn0 = 60.0\nuplink = { station = "TIANMA65", frequency = 7.17e9, turnaround = 1.1749 }'
+    )
     found = []
     for extra in ("", "zenith = 3.0\n", "tec = 50.0\n"):
         text = SMALL.replace("cn0 = 60.0", uplink).replace("sefd = 50.0\n", f"sefd = 50.0\n{extra}")
@@ -430,22 +437,93 @@ def test_every_key_is_told():
             "'0748', which is not listed",
         ),
         ("cn0 = 60.0", "cn0 = 6000.0", ConfigurationError, "signal.cn0"),
+        (LAST, LAST + TWICE, ConfigurationError, "two .*source.* of '0748"),
+        (
+            LAST,
+            LAST + '[[truth.source]]\nname = "PROBE"\nflux = 1.0',
+            ConfigurationError,
+            "'PROBE', which is the target",
+        ),
+        (
+            "cn0 = 60.0",
+            "cn0 = { TIANMA65 = 60.0, URUMQI = 60.0, MIYUN50 = 60.0 }",
+            ConfigurationError,
+            "'MIYUN50', which is not listed",
+        ),
+        (
+            "cn0 = 60.0",
+            "cn0 = { TIANMA65 = 60.0, URUMQI = 60.0, Ur = 50.0 }",
+            ConfigurationError,
+            "two cn0 of 'URUMQI'",
+        ),
+        ("cn0 = 60.0", f"cn0 = 60.0\ntones = [{MANY}]", ConfigurationError, "50000 lines"),
+        ("cn0 = 60.0", "cn0 = 60.0\ncarrier = 2.2e9", ConfigurationError, "2.2e.09 Hz lies in"),
+        (
+            "cn0 = 60.0",
+            "cn0 = 60.0\ncarrier = 8.4e9\nuplink = "
+            '{ station = "TIANMA65", frequency = 7.17e9, turnaround = 1.1749 }',
+            ConfigurationError,
+            "follows from the uplink",
+        ),
+        ("sefd = 50.0", "sefd = 1e300", ConfigurationError, "sefd"),
+        (
+            LAST,
+            LAST + 'swapped_polarization = true\npolarization = "R"',
+            ConfigurationError,
+            "one of the two",
+        ),
+        (
+            LAST,
+            LAST + "interference = [{ frequency = 1.5e9, cn0 = 40.0 }]",
+            ConfigurationError,
+            "lies in none of its channels",
+        ),
+        (LAST, LAST + "phase_cal = { spacing = 1e9 }", ConfigurationError, "no tone of the phase"),
+        (
+            LAST,
+            LAST + 'clock = { jump = [{ epoch = "2026-01-02T00:00:00", size = 1e-9 }] }',
+            ConfigurationError,
+            "no scan would tell",
+        ),
+        (LAST, LAST + "[[truth.fault]]\nscans = []", ConfigurationError, "of nothing"),
+        (LAST, LAST + "[[truth.fault]]\noutages = [[5.0, 6.0]]", ConfigurationError, "in no scan"),
+        (LAST, LAST + "[[truth.fault]]\nlost = 1.0", ConfigurationError, "leave nothing"),
+        (
+            "seed = 3",
+            'bits = 8\nformat = "sigmf"\n[[truth.fault]]\noutages = [[0.0, 0.05], [0.04, 1.0]]',
+            ConfigurationError,
+            "leave nothing of scan No0001 at TIANMA65",
+        ),
+        ("duration = 0.1", "duration = 1e300", ConfigurationError, "lasts 1e.300 s"),
         (LAST, LAST + "delays = [1.0, 0.0]", ConfigurationError, "delays.0"),
         (LAST, LAST + "tec = 1e16", ConfigurationError, "tec"),
         (LAST, LAST + "phase_cal = { spacing = 1.0 }", ConfigurationError, "4000 Hz or more"),
         ("sample_rate = 8e6", "sample_rate = 8e18", ConfigurationError, "sample rate"),
         (
             "cn0 = 60.0",
-            'cn0 = 60.0\nuplink = { station = "DSS14", frequency = 7.17e9, turnaround = 1.17 }',
+            'cn0 = 60.0\nuplink = { station = "DSS14", frequency = 7.17e9, turnaround = 1.1749 }',
             KitestringError,
             "elevation",
         ),
     ],
 )
 def test_what_cannot_be_is_told(tmp_path, old, new, error, message):
+    text = SMALL.replace(old, new)
     assert old in SMALL
-    with pytest.raises(error, match=message):
-        simulate_session(scenario(tmp_path, SMALL.replace(old, new)), tmp_path / "out")
+    path = scenario(tmp_path, text)
+    with pytest.raises(error, match=message) as caught:
+        simulate_session(path, tmp_path / "out")
+    assert caught.value.place  # the scenario, or a file that it names
+
+
+def test_polarizations_that_are_not_stated_cannot_be_swapped(tmp_path):
+    row = '  { name = "CH1", sky_frequency = 8418.68e6, sample_rate = 8e6, polarization = "L" },\n'
+    assert row in SMALL
+    text = SMALL.replace(row, "").replace(', polarization = "R"', "")
+    simulate_session(scenario(tmp_path, text), tmp_path / "without")
+    text = text.replace(LAST, LAST + "swapped_polarization = true\n")
+    with pytest.raises(ConfigurationError, match=r"URUMQI swaps .* have none"):
+        simulate_session(scenario(tmp_path, text), tmp_path / "out")
 
 
 def test_files_that_are_no_scenarios_are_told(tmp_path):

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kitestring._toml import read_toml
 from kitestring.errors import ConfigurationError, MissingDataError
-from kitestring.session._toml import read_toml, to_toml
+from kitestring.session._toml import to_toml
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 plain = st.one_of(

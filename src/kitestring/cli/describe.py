@@ -9,6 +9,9 @@ import typer
 
 if TYPE_CHECKING:
     from kitestring.recordings.formats import Survey
+    from kitestring.recordings.statistics import Statistics
+
+_LISTED = 16  # codes up to which all are printed
 
 
 def describe_command(
@@ -77,8 +80,26 @@ def describe_command(
     ]
     for name, value in rows:
         _show.out.print(f"{name:8} {value}", markup=False, soft_wrap=True)
+    for text in _levels(found.statistics) if found.statistics else ():
+        _show.out.print(f"levels   {text}", markup=False, soft_wrap=True)
     for note in found.notes:
         _show.out.print(f"note     {note}", markup=False, soft_wrap=True)
+
+
+def _levels(found: Statistics) -> list[str]:
+    """Return a line for each channel: how often each code occurs, or those at both ends."""
+    lines = []
+    for channel, part in enumerate(found.level_fractions):
+        told = f"channel {channel}: {100 * found.valid[channel]:.1f} % valid"
+        if found.valid[channel] > 0:
+            told += f", mean {found.mean[channel]:.4g}, rms {found.rms[channel]:.4g}"
+            shares = [f"{100 * share:.1f}" for share in part]
+            if 0 < len(shares) <= _LISTED:
+                told += f", codes 0 to {len(shares) - 1}: {' '.join(shares)} %"
+            elif shares:
+                told += f", lowest code {shares[0]} %, highest {shares[-1]} %"
+        lines.append(told)
+    return lines
 
 
 def _looked_at(survey: Survey) -> str:

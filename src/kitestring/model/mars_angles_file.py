@@ -8,12 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from kitestring._toml import read_toml
 from kitestring.errors import (
     ConfigurationError,
     FormatError,
     UnknownNameError,
 )
-from kitestring.model._toml import read_toml
 from kitestring.model.ephemeris import MARS
 from kitestring.model.mars_angles import MarsAngles
 from kitestring.model.mars_terms import NutationTerm, SeasonalTerm
@@ -87,9 +87,10 @@ def load_mars_rotation(path: str | Path | None = None) -> MarsAngles:
     Raises
     ------
     MissingDataError
-        Where the file cannot be read.
+        Where there is no such file.
     FormatError
-        Where it is not TOML, or a key is missing, of the wrong kind or not finite.
+        Where it cannot be read or is not TOML, or a key is missing, of the wrong kind or
+        not finite.
     UnknownNameError
         For a key that means nothing here.
 
@@ -100,7 +101,7 @@ def load_mars_rotation(path: str | Path | None = None) -> MarsAngles:
     """
     file = files("kitestring") / "data" / _OWN if path is None else Path(path)
     step = "Name a TOML file of Mars' rotation; see `load_mars_rotation`."
-    content = read_toml(file, step)
+    _, content = read_toml(file, "file of Mars' rotation", step, FormatError)
     return _rotation(content, file.name)
 
 

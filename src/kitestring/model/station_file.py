@@ -10,8 +10,8 @@ import erfa
 import numpy as np
 from numpy.typing import NDArray
 
+from kitestring._toml import read_toml
 from kitestring.errors import FormatError, KitestringError, UnknownNameError
-from kitestring.model._toml import read_toml
 from kitestring.model.antenna import GRS80, Station
 from kitestring.model.structure import Structure
 from kitestring.model.time import DAY, Epoch
@@ -84,12 +84,13 @@ def load_stations(path: str | Path) -> tuple[Station, ...]:
     Raises
     ------
     MissingDataError
-        Where the file cannot be read.
+        Where there is no such file.
     FormatError
-        Where it is not TOML, or a key is unknown, missing or of the wrong kind.
+        Where it cannot be read or is not TOML, or a key is unknown, missing or of the wrong kind.
     """
     file = Path(path)
-    content = read_toml(file, "Name a TOML file of [[station]] tables.")
+    step = "Name a TOML file of [[station]] tables."
+    _, content = read_toml(file, "station file", step, FormatError)
     tables = content.get("station")
     if not isinstance(tables, list) or set(content) != {"station"}:
         raise FormatError(

@@ -67,10 +67,12 @@ def plot_statistics(description: Description) -> Figure:
             bottom.annotate(f" {c}", place, color=f"C{c % 10}", va="center", fontsize="small")
     for line in found.lines:
         place = (line.frequency / 1e6, bottom.get_ylim()[1])
-        bottom.axvline(place[0], ls=":", lw=0.7, color="0.4")
+        color = f"C{line.channel % 10}"  # that of the channel's curve
+        bottom.axvline(place[0], ls=":", lw=0.7, color=color)
         bottom.annotate(
-            f"{line.level:.1f} dB", place, va="top", ha="left", fontsize="small", rotation=90
-        )
+            f"channel {line.channel}: {line.level:.1f} dB", place, va="top", ha="left",
+            fontsize="small", rotation=90, color=color,
+        )  # fmt: skip
     bottom.set_xlabel("baseband frequency (MHz)")
     bottom.set_ylabel(f"power (dB; channels {step:.0f} dB apart)" if count > 1 else "power (dB)")
     return figure

@@ -5,7 +5,8 @@ recording of these formats is opened, never otherwise. What it tells of damage i
 taken over: frames of Mark 4 that are missing or whose headers are corrupt, and
 the samples that headers replace, are invalid. Lost frames are counted on opening: by
 the times at both ends and the bytes between, since looking at all headers would take a
-pass through the files. DADA and GUPPI are not read beyond a lost block.
+pass through the files. Baseband does not read DADA and GUPPI beyond a lost block: where
+blocks lie after one is found here, by the times in their headers.
 
 GSB is not read: its time stamps lie in a file of their own, which takes more than
 a list of recordings to name.
@@ -17,18 +18,25 @@ import math
 import threading
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kitestring.errors import ConfigurationError, MissingDataError, RecordingError, RecordingWarning
+from kitestring.errors import MissingDataError, RecordingError, RecordingWarning
 from kitestring.model.time import Epoch
-from kitestring.recordings.formats import FrameCounts, RecordingFormat, Survey
-from kitestring.recordings.stated import Stated, same_number
-from kitestring.recordings.types import Block, Channel
+from kitestring.recordings.foreign_reader import (
+    DADA,
+    GUPPI,
+    MARK4,
+    Kind,
+    count_frames,
+    open_reader,
+)
+from kitestring.recordings.formats import RecordingFormat, Survey
+from kitestring.recordings.stated import Stated, check_kind, same_number
+from kitestring.recordings.types import Block, Channel, asked_for
 from kitestring.recordings.vdif_scan import map_file
 
 _HEAD = 1 << 19  # bytes that tell the format: three Mark 4 frames of 64 tracks
@@ -36,109 +44,6 @@ _TRACKS = (64, 32, 16)
 _SYNC_BYTES = 4  # of each track, all ones
 _FRAME_BYTES = 2500  # of each track
 _STEP = 1 << 18  # samples that are decoded at once
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A format that baseband reads.
-
-    Attributes
-    ----------
-    name : str
-        As it is called here.
-    module : str
-        Of baseband.
-    dated : bool
-        Whether headers lack the decade, so that a reference date is needed.
-    """
-
-    name: str
-    module: str
-    dated: bool = False
-
-
-MARK4 = Kind("Mark 4", "mark4", dated=True)
-DADA = Kind("DADA", "dada")
-GUPPI = Kind("GUPPI", "guppi")
-
-
-def _reader(kind: Kind, files: Sequence[Path], stated: Stated, sample_rate: float | None) -> Any:
-    """Open a stream reader of baseband.
-
-    Raises
-    ------
-    MissingDataError
-        Where baseband is not installed, or the decade is not known.
-    RecordingError
-        Where it cannot read the files; its own words are passed on.
-    """
-    try:
-        import importlib
-
-        module = importlib.import_module(f"baseband.{kind.module}")
-        sequence = importlib.import_module("baseband.helpers.sequentialfile")
-    except ImportError:
-        raise MissingDataError(
-            f"{kind.name} is read through the package baseband, which is not installed.",
-            place=str(files[0]),
-            next_step="Install it: pip install kitestring[baseband]",
-        ) from None
-    options: dict[str, Any] = {"squeeze": False}
-    if kind.dated:
-        if stated.reference is None:
-            raise MissingDataError(
-                f"{kind.name} does not hold the decade.",
-                place=str(files[0]),
-                next_step="Give reference=, a date within 5 years of the recording (or state it "
-                "in a sidecar).",
-            )
-        options |= {"ref_time": stated.reference.to_astropy(), "fill_value": np.nan}
-        if sample_rate is not None:
-            from astropy import units
-
-            options["sample_rate"] = sample_rate * units.Hz
-    try:
-        # not a text, in which {} would stand for a pattern
-        source = sequence.open(list(files)) if len(files) > 1 else files[0]
-        handle = module.open(source, "rs", **options)
-        count = int(handle.shape[0])  # it looks for the last header
-    except Exception as problem:  # of many kinds, bare assertions among them
-        raise RecordingError(
-            f"baseband cannot read it as {kind.name}: {str(problem) or type(problem).__name__}.",
-            place=str(files[0]),
-            next_step="Check that the file is whole and of this format.",
-        ) from problem
-    if count < 1:
-        handle.close()
-        raise RecordingError(
-            "the time of the last header is not after that of the first.",
-            place=str(files[-1]),
-            next_step="Name files in the order of their times.",
-        )
-    return handle
-
-
-def _count(kind: Kind, handle: Any, files: Sequence[Path]) -> FrameCounts:
-    """Return the frames between both ends by their times, and how many the files lack or spare."""
-    length = int(handle.header0.frame_nbytes)
-    frames = max(round(handle.shape[0] / handle.samples_per_frame), 1)
-    held = sum(p.stat().st_size for p in files)
-    if kind is MARK4:  # recordings begin and end inside a frame
-        file = handle.fh_raw
-        with file.temporary_offset(0):
-            file.find_header(handle.header0)
-            begin = file.tell()
-        with file.temporary_offset(-length, 2):
-            file.find_header(handle.header0, forward=False, check=(-1, 1))
-            held = file.tell() + length - begin
-    missing = max(frames - -(-held // length), 0)
-    rest = max(held - (frames - missing) * length, 0)
-    return FrameCounts(
-        frames=frames - missing,
-        missing=missing,
-        skipped_bytes=rest if rest >= length else 0,
-        truncated_bytes=rest if rest < length else 0,
-    )
 
 
 class ForeignRecording:
@@ -200,27 +105,27 @@ class ForeignRecording:
                     place=place,
                     next_step="Mend the channels, or bring the right file.",
                 )
-            if channel.complex != bool(handle.complex_data):
-                raise RecordingError(
-                    f"the samples are {('real', 'complex')[bool(handle.complex_data)]}, the "
-                    "channels given are not.",
-                    place=place,
-                    next_step=f"Set complex={bool(handle.complex_data)} in the channels.",
-                )
-        self.counts = _count(kind, handle, files)
+        check_kind(channels, bool(handle.complex_data), place)
+        self.counts = count_frames(kind, handle, files)
+        if self._scattered:
+            handle.verify = False  # it would compare each block's number with its place
         if self.counts.harmed:
             warnings.warn(f"{station}: {self.counts.summary()}.", RecordingWarning, stacklevel=3)
 
     def _open(self) -> None:
-        self._handle = _reader(self._kind, self._files, self._stated, self._channels[0].sample_rate)
+        self._handle = open_reader(
+            self._kind, self._files, self._stated, self._channels[0].sample_rate
+        )
         self._lock = threading.Lock()
+        self._numbers: dict[int, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k not in ("_handle", "_lock")}
+        return {k: v for k, v in vars(self).items() if k not in ("_handle", "_lock", "_numbers")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._open()
+        self._handle.verify = not self._scattered
 
     @property
     def station(self) -> str:
@@ -270,40 +175,76 @@ class ForeignRecording:
         RecordingError
             Where baseband cannot go on: it names the sample.
         """
-        chosen = tuple(range(len(self._channels))) if channels is None else channels
-        if count < 0 or any(not 0 <= c < len(self._channels) for c in chosen):
-            raise ConfigurationError(
-                f"{count} samples of the channels {chosen} were asked for.",
-                next_step=f"Channels count from 0 to {len(self._channels) - 1}.",
-            )
+        chosen = asked_for(count, channels, len(self._channels))
         parts = 2 if self._channels[0].complex else 1
         numbers = np.zeros((len(chosen), count * parts), dtype=np.float32)
         out = numbers.view(np.complex64) if parts == 2 else numbers
         valid = np.zeros((len(chosen), count), dtype=np.bool_)
         begin, end = max(first, 0), min(first + count, self.sample_count)
-        for at in range(begin, end, _STEP):
-            n = min(_STEP, end - at)
-            with self._lock:
-                try:
-                    self._handle.seek(at)
-                    table = self._handle.read(n).reshape(n, -1)
-                except Exception as problem:
-                    raise RecordingError(
-                        f"baseband cannot read {n} samples from sample {at} on: "
-                        f"{str(problem) or type(problem).__name__}.",
-                        place=str(self._files[0]),
-                        next_step="The file is damaged there: cut it, or leave it out.",
-                    ) from problem
-            rows = table[:, chosen].T
-            good = np.isfinite(rows)
-            out[:, at - first : at - first + n] = np.where(good, rows, 0)
-            valid[:, at - first : at - first + n] = good
+        step = self._handle.samples_per_frame if self._scattered else _STEP
+        at = begin
+        while at < end:
+            n = min(_STEP, step - at % step, end - at)
+            table = self._table(at, n)
+            if table is not None:
+                rows = table[:, chosen].T
+                good = np.isfinite(rows)
+                out[:, at - first : at - first + n] = np.where(good, rows, 0)
+                valid[:, at - first : at - first + n] = good
+            at += n
         return Block(first, out, valid)
+
+    @property
+    def _scattered(self) -> bool:
+        """Whether blocks lie elsewhere than their numbers say, and baseband does not look."""
+        return self._kind is not MARK4 and self.counts.missing > 0
+
+    def _table(self, at: int, n: int) -> NDArray[Any] | None:
+        """Return samples of all channels, shape (n, channel); None where their block is lost."""
+        with self._lock:
+            try:
+                place = self._place(at) if self._scattered else at
+                if place is None:
+                    return None
+                self._handle.seek(place)
+                table: NDArray[Any] = self._handle.read(n).reshape(n, -1)
+                return table
+            except Exception as problem:
+                raise RecordingError(
+                    f"baseband cannot read {n} samples from sample {at} on: "
+                    f"{str(problem) or type(problem).__name__}.",
+                    place=str(self._files[0]),
+                    next_step="The file is damaged there: cut it, or leave it out.",
+                ) from problem
+
+    def _place(self, at: int) -> int | None:
+        """Return where sample `at` would be if no block before it had been lost; None if its was.
+
+        A block lies as many places before its number as blocks were lost before it.
+        """
+        number, within = divmod(at, self._handle.samples_per_frame)
+        high = min(number, self.counts.frames - 1)
+        low = min(max(number - self.counts.missing, 0), high)
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if self._number(middle) < number else (low, middle)
+        if self._number(low) != number:
+            return None
+        return int(low * self._handle.samples_per_frame + within)
+
+    def _number(self, place: int) -> int:
+        """Return the number, by its time, of the block that lies at a place in the files."""
+        if place not in self._numbers:
+            handle = self._handle
+            handle.fh_raw.seek(place * handle.header0.frame_nbytes)
+            passed = (handle.fh_raw.read_header().time - handle.header0.time).to_value("s")
+            self._numbers[place] = round(passed * self.sample_rate / handle.samples_per_frame)
+        return self._numbers[place]
 
 
 def _survey(kind: Kind, stated: Stated, paths: Sequence[Path], sample_rate: float | None) -> Survey:
     rate = stated.sample_rate if sample_rate is None else sample_rate
-    with _reader(kind, paths, stated, rate) as handle:
+    with open_reader(kind, paths, stated, rate) as handle:
         start = Epoch.from_astropy(handle.start_time)
         own = float(handle.sample_rate.to_value("Hz"))
         shape = "x".join(map(str, handle.sample_shape)) or "1"
@@ -317,7 +258,7 @@ def _survey(kind: Kind, stated: Stated, paths: Sequence[Path], sample_rate: floa
             bits=int(handle.bps),
             complex=bool(handle.complex_data),
             layout=f"{shape} channels, read by baseband",
-            counts=_count(kind, handle, paths),
+            counts=count_frames(kind, handle, paths),
             missing=() if stated.channels else ("sky frequencies and sidebands (channels=)",),
         )
 

@@ -38,7 +38,7 @@ from kitestring.recordings.mark5b_header import (
     headers_of,
     look_at_first,
 )
-from kitestring.recordings.stated import Stated, same_number
+from kitestring.recordings.stated import Stated, check_single, same_number
 from kitestring.recordings.types import Channel
 from kitestring.recordings.vdif import VdifRecording
 from kitestring.recordings.vdif_index import VdifIndex
@@ -178,6 +178,7 @@ def first_of(data: Bytes, path: Path, reference: Epoch | None) -> tuple[int, Mar
 
     The day is then the last one with these digits before the file was written.
     """
+    check_single(reference, "reference")
     at = find_first(data)
     if at < 0:
         headers_of(Mark5bHeader.make(0, check_crc=True, check_fraction=True), [path], [data])
@@ -235,6 +236,7 @@ def _fractions_fit(data: Bytes, at: int, per_second: float) -> bool:
 def _survey(stated: Stated, paths: Sequence[Path], rate: float | None, check_all: bool) -> Survey:
     """Return what headers tell; without channels, times alone."""
     files = [Path(p) for p in paths]
+    stated.check(str(files[0]), complex=False)
     data = map_file(files[0])
     at, header = first_of(data, files[0], stated.reference)
     noon = Epoch("utc", header.day, 43200.0)  # type: ignore[arg-type]

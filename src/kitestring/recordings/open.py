@@ -173,7 +173,9 @@ def _check_vdif(path: Path, stated: Stated) -> None:
     if not stated.place:
         return
     header = first_header(map_file(path), path)[1]
-    stated.check(str(path), sample_rate=header.header_rate, bits=header.bits)
+    stated.check(
+        str(path), sample_rate=header.header_rate, bits=header.bits, complex=header.complex
+    )
     if any(c.complex != header.complex for c in stated.channels):
         kinds = ("real", "complex")
         raise RecordingError(

@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from kitestring._toml import read_toml
 from kitestring.errors import ConfigurationError, MissingDataError
 from kitestring.model.time import Epoch
 from kitestring.recordings.datatypes import DataType
@@ -109,16 +109,7 @@ def read_sidecar(path: str | Path) -> Stated:
     2000000.0
     """
     file = Path(path)
-    try:
-        raw = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
-    except FileNotFoundError:
-        raise MissingDataError(
-            "there is no such sidecar.", place=str(file), next_step="Check the path."
-        ) from None
-    except (OSError, ValueError, RecursionError) as problem:
-        raise ConfigurationError(
-            f"is not a readable TOML file: {problem}.", place=str(file), next_step="Mend it."
-        ) from None
+    _, raw = read_toml(file, "sidecar", "Check the path.")
     try:
         keys = Sidecar.model_validate(raw)
     except ValidationError as problem:

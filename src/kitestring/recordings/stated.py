@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kitestring.errors import RecordingError
+from kitestring.errors import ConfigurationError, RecordingError
 from kitestring.model.time import Epoch
 from kitestring.recordings.types import Channel
 
@@ -67,6 +67,11 @@ class Stated:
         """Who states it, in words."""
         return self.place or "the call"
 
+    def __post_init__(self) -> None:
+        """See that times are single ones."""
+        for name in ("start", "reference"):
+            check_single(getattr(self, name), name)
+
     def check(self, place: str, **found: float | str | None) -> None:
         """See that headers do not contradict what is stated.
 
@@ -122,6 +127,21 @@ class Stated:
                 place=place,
                 next_step="Mend or drop start there, or bring the right file.",
             )
+
+
+def check_single(epoch: Epoch | None, name: str) -> None:
+    """See that a time is one epoch, not an array of them.
+
+    Raises
+    ------
+    ConfigurationError
+        It names what was given.
+    """
+    if epoch is not None and epoch.shape != ():
+        raise ConfigurationError(
+            f"{name} is an array of epochs, of shape {epoch.shape}.",
+            next_step=f"Give one of them: {name}=epochs[0].",
+        )
 
 
 def same_station(stations: Sequence[str], places: Sequence[Path]) -> str:
@@ -181,5 +201,24 @@ def check_channels(given: Sequence[Channel], own: Sequence[Channel], place: str)
             )
 
 
+def check_kind(channels: Sequence[Channel], is_complex: bool, place: str) -> None:
+    """See that channels that were given are complex, or real, as the samples in a file are.
+
+    Raises
+    ------
+    RecordingError
+        Where one is not.
+    """
+    if any(c.complex != is_complex for c in channels):
+        raise RecordingError(
+            f"the samples are {('real', 'complex')[is_complex]}, the channels given are not.",
+            place=place,
+            next_step=f"Set complex={is_complex} in the channels.",
+        )
+
+
 def _plain(value: float | str) -> str:
+    """Return a value as a sidecar has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:.12g}" if isinstance(value, float) else str(value)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kitestring.errors import ConfigurationError, RecordingError, RecordingWarning
+from kitestring.errors import RecordingError, RecordingWarning
 from kitestring.model.time import Epoch
 from kitestring.recordings._stream_kernels import convert, convert_floats
 from kitestring.recordings.formats import FrameCounts
 from kitestring.recordings.stretches import Stream
-from kitestring.recordings.types import Block, Channel
+from kitestring.recordings.types import Block, Channel, asked_for
 from kitestring.recordings.vdif_scan import Bytes, check_length, map_file, release
 
 _STEP = 1 << 20  # samples that are decoded at once, so that little memory is touched
@@ -136,12 +136,7 @@ class StreamRecording:
         Floating-point samples are as they were written, zero and invalid where
         they are not finite; integers stand for -1 up to 1.
         """
-        chosen = tuple(range(len(self._channels))) if channels is None else channels
-        if count < 0 or any(not 0 <= c < len(self._channels) for c in chosen):
-            raise ConfigurationError(
-                f"{count} samples of the channels {chosen} were asked for.",
-                next_step=f"Channels count from 0 to {len(self._channels) - 1}.",
-            )
+        chosen = asked_for(count, channels, len(self._channels))
         stream = self.stream
         parts = stream.datatype.parts
         out = np.zeros((len(chosen), count * parts), dtype=np.float32)

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kitestring.errors import ConfigurationError
 from kitestring.model.time import Epoch
 
 
@@ -114,6 +115,28 @@ class PackedBlock:
 
 PACKED_MARGIN = 128
 """Bytes after the samples of a `PackedBlock` that may be read too."""
+
+
+_MOST = 1 << 48  # samples of a block: no memory has room for as many
+
+
+def asked_for(count: int, channels: tuple[int, ...] | None, available: int) -> tuple[int, ...]:
+    """Return the channels of a block that was asked for; all where none are named.
+
+    A channel may be named twice.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is no such channel, or `count` cannot be.
+    """
+    chosen = tuple(range(available)) if channels is None else channels
+    if not 0 <= count <= _MOST or any(not 0 <= c < available for c in chosen):
+        raise ConfigurationError(
+            f"{count} samples of the channels {chosen} were asked for.",
+            next_step=f"Channels count from 0 to {available - 1}.",
+        )
+    return chosen
 
 
 class Recording(Protocol):

@@ -22,11 +22,11 @@ from kitestring.errors import (
     RecordingWarning,
 )
 from kitestring.model.time import Epoch
-from kitestring.recordings._kernels import unpack_bytes, unpack_wide
 from kitestring.recordings.formats import FrameCounts, RecordingFormat, Survey
 from kitestring.recordings.quantise import Codes, levels
-from kitestring.recordings.types import Block, Channel, PackedBlock
-from kitestring.recordings.vdif_header import VdifHeader
+from kitestring.recordings.stated import check_kind
+from kitestring.recordings.types import Block, Channel, PackedBlock, asked_for
+from kitestring.recordings.vdif_decode import MARK5B_CODES, blank, decode
 from kitestring.recordings.vdif_index import VdifIndex
 from kitestring.recordings.vdif_packed import can_pack, pack_frames
 from kitestring.recordings.vdif_scan import (
@@ -35,13 +35,10 @@ from kitestring.recordings.vdif_scan import (
     check_length,
     first_header,
     map_file,
+    map_files,
     release,
 )
 from kitestring.recordings.vdif_writer import VdifWriter
-
-# what sign (bit 0) and magnitude (bit 1) mean as offset binary. Source: Mark 5B User's
-# Manual (Haystack), appendix A; one bit set is negative, as DiFX's mark5access has it
-_MARK5B_CODES = {1: np.array([1, 0]), 2: np.array([0, 2, 1, 3])}
 
 __all__ = ["FORMAT", "VdifIndex", "VdifRecording", "VdifWriter"]
 
@@ -58,11 +55,12 @@ class VdifRecording:
     Parameters
     ----------
     paths : path-like or sequence of path-like
-        Files with threads apart, or one after another in time.
+        Files with channels apart, or one after another in time, or both (`vdif_groups`).
     station : str
         Name of the station.
     channels : sequence of Channel
-        The recorded bands: threads ascending, channels of a thread in order.
+        The recorded bands: threads ascending, channels of a thread in order; where
+        files by channel share thread numbers, in the order of the files.
     sample_rate : float, optional
         Samples per second; must agree with the channels.
 
@@ -104,14 +102,7 @@ class VdifRecording:
             )
         rate = _channel_rate(tuple(channels), sample_rate)
         self._set(VdifIndex.build(files, sample_rate=rate, channel_count=len(channels)))
-        header = self.index.header
-        if any(c.complex != header.complex for c in channels):
-            kind = "complex" if header.complex else "real"
-            raise RecordingError(
-                f"the samples are {kind}, the channels given are not.",
-                place=str(files[0]),
-                next_step=f"Set complex={header.complex} in the channels.",
-            )
+        check_kind(channels, self.index.header.complex, str(files[0]))
         self._station = station
         self._channels = tuple(channels)
         if self.index.counts.harmed:
@@ -121,12 +112,11 @@ class VdifRecording:
 
     def _set(self, index: VdifIndex) -> None:
         self.index = index
-        self._data: list[Bytes] = []
-        for path, size in zip(index.paths, index.sizes, strict=True):
-            self._data.append(map_file(path))
-            if len(self._data[-1]) < size:
+        self._data = map_files(index.paths)
+        for path, size, data in zip(index.paths, index.sizes, self._data, strict=True):
+            if len(data) < size:
                 raise RecordingError(
-                    f"the file had {size} bytes and now has {len(self._data[-1])}.",
+                    f"the file had {size} bytes and now has {len(data)}.",
                     place=str(path),
                     next_step="Open the recording again.",
                 )
@@ -213,12 +203,14 @@ class VdifRecording:
         None where frames do not hold streams that can be handed out as they are
         (`kitestring.recordings.vdif_packed.can_pack`).
         """
-        if not can_pack(self.index.header) or count <= 0:
+        chosen = asked_for(count, channels, len(self._channels))
+        if not can_pack(self.index.header) or count == 0:
             return None
-        chosen = tuple(range(len(self._channels))) if channels is None else channels
         header, used = self.index.header, list[tuple[int, NDArray[np.int64]]]()
 
         def frames(thread: int, slot: int, slots: int) -> list[tuple[Bytes, NDArray[np.int64]]]:
+            if self._outside(first, count):
+                return []
             at = slot + self.index.first_slot
             runs = self.index.thread_runs(self.index.threads[thread], at, slots)
             found = []
@@ -231,11 +223,15 @@ class VdifRecording:
 
         values = levels(self.bits)
         if header.mark5b_coding:
-            values = values[_MARK5B_CODES[self.bits]]
+            values = values[MARK5B_CODES[self.bits]]
         block = pack_frames(header, frames, first, count, chosen, values)
         for file, there in used:
             release(self._data[file], int(there.min()), int(there.max()) + header.frame_bytes)
         return block
+
+    def _outside(self, first: int, count: int) -> bool:
+        """Whether a block has nothing in common with the recording, however far away it is."""
+        return first >= self.sample_count or first + count <= 0
 
     def read_codes(
         self, first: int, count: int, channels: tuple[int, ...] | None = None
@@ -256,15 +252,10 @@ class VdifRecording:
         self, first: int, count: int, channels: tuple[int, ...] | None, table: NDArray[Any]
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         header = self.index.header
-        chosen = tuple(range(len(self._channels))) if channels is None else channels
-        if count < 0 or any(not 0 <= c < len(self._channels) for c in chosen):
-            raise ConfigurationError(
-                f"{count} samples of the channels {chosen} were asked for.",
-                next_step=f"Channels count from 0 to {len(self._channels) - 1}.",
-            )
+        chosen = asked_for(count, channels, len(self._channels))
         out = np.zeros((len(chosen), count * header.parts), dtype=table.dtype)
         valid = np.zeros((len(chosen), count), dtype=np.bool_)
-        if count == 0:
+        if count == 0 or self._outside(first, count):
             return out, valid
         slot, skip = divmod(first, header.frame_samples)
         slots = -(-(skip + count) // header.frame_samples)
@@ -274,12 +265,12 @@ class VdifRecording:
             for file, offsets in _frame_offsets(runs, at, slots):
                 check_length(self._data[file], self.index.paths[file])
                 part = slice(rows[0], rows[-1] + 1)
-                _decode(
+                decode(
                     self._data[file], offsets + np.where(offsets >= 0, header.header_bytes, 0),
                     skip, header, inner, table, out[part], valid[part],
                 )  # fmt: skip
                 if header.mask_bits:
-                    _blank(self._data[file], offsets, skip, header, inner, out[part], valid[part])
+                    blank(self._data[file], offsets, skip, header, inner, out[part], valid[part])
                 there = offsets[offsets >= 0]
                 release(self._data[file], int(there.min()), int(there.max()) + header.frame_bytes)
         return out, valid
@@ -324,71 +315,6 @@ def _frame_offsets(runs: Runs, first: int, slots: int) -> list[tuple[int, NDArra
         offsets[slot[mine] - first] = at[mine]
         found.append((int(file), offsets))
     return found
-
-
-def _decode(
-    data: Bytes,
-    offsets: NDArray[np.int64],
-    skip: int,
-    header: VdifHeader,
-    inner: list[int],
-    table: NDArray[Any],
-    out: NDArray[Any],
-    valid: NDArray[np.bool_],
-) -> None:
-    """Decode the channels `inner` of frames whose samples begin at `offsets`."""
-    sample_bits = header.bits * header.parts
-    time_bits = sample_bits * header.channel_count
-    first_bits = np.array(inner, dtype=np.int64) * sample_bits
-    if sample_bits > 8 or header.bits == 16:
-        unpack_wide(
-            data, offsets, skip, header.frame_samples, time_bits // 8, first_bits // 8,
-            table, header.bits // 8, out, valid,
-        )  # fmt: skip
-        return
-    looks = max(8 // time_bits, 1)
-    shifts = np.arange(looks)[:, np.newaxis] * time_bits + np.arange(header.parts) * header.bits
-    bytes_ = np.arange(256)[np.newaxis, :, np.newaxis]
-    start = first_bits if time_bits < 8 else first_bits % 8
-    if header.mark5b_coding:
-        table = table[_MARK5B_CODES[header.bits]]
-    codes = bytes_ >> (start[:, np.newaxis, np.newaxis] + shifts.ravel()) & (1 << header.bits) - 1
-    unpack_bytes(
-        data, offsets, skip, header.frame_samples, max(time_bits // 8, 1),
-        first_bits // 8, table[codes], looks, _shared(header, inner), out, valid,
-    )  # fmt: skip
-
-
-def _shared(header: VdifHeader, inner: list[int]) -> int:
-    """Return how many channels may be decoded together (see `unpack_bytes`)."""
-    sample_bits = header.bits * header.parts
-    group = 8 // sample_bits
-    if header.channel_count < group or (group, header.parts) not in ((4, 1), (2, 1), (2, 2)):
-        return 1
-    neighbours = inner == list(range(inner[0], inner[0] + len(inner)))
-    return group if neighbours and len(inner) % group == inner[0] % group == 0 else 1
-
-
-def _blank(
-    data: Bytes,
-    offsets: NDArray[np.int64],
-    skip: int,
-    header: VdifHeader,
-    inner: list[int],
-    out: NDArray[Any],
-    valid: NDArray[np.bool_],
-) -> None:
-    """Make samples of channels invalid that a frame's mask (extended data version 4) leaves out."""
-    frames = np.flatnonzero(offsets >= 0)
-    words = data[offsets[frames, np.newaxis] + np.arange(24, 32)]
-    mask = np.ascontiguousarray(words).view("<u8")[:, 0]
-    shift = np.array(inner, dtype=np.uint64) * header.mask_bits // header.channel_count
-    bad = (mask[:, np.newaxis] >> shift & 1) == 0
-    for f, row in zip(*np.nonzero(bad), strict=True):
-        at = int(frames[f]) * header.frame_samples - skip
-        begin, end = max(at, 0), min(at + header.frame_samples, valid.shape[1])
-        out[row, begin * header.parts : end * header.parts] = 0
-        valid[row, begin:end] = False
 
 
 def _sniff(path: Path) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kitestring.errors import ConfigurationError, RecordingError, RecordingWarning
+from kitestring.recordings._kernels import THREADS
 from kitestring.recordings.vdif_header import VdifHeader, frames_per_second
 from kitestring.recordings.vdif_place import (
     Placed,
@@ -17,7 +18,7 @@ from kitestring.recordings.vdif_place import (
     infer_frames_per_second,
     left_out,
 )
-from kitestring.recordings.vdif_scan import Bytes, Runs, first_header
+from kitestring.recordings.vdif_scan import Bytes, Runs, first_header, release
 
 # bytes at which the first frames of files begin, and the first header
 FirstHeaders = tuple[tuple[int, ...], VdifHeader]
@@ -59,9 +60,11 @@ class Common:
         found = len(threads) + left_out(runs, threads)
         if self.channel_count is None or found * self.header.channel_count == self.channel_count:
             return threads
+        groups = len({thread // THREADS for thread in threads})
+        apart = f", {groups} groups of files at the same time" if groups > 1 else ""
         raise RecordingError(
             f"{self.channel_count} channels are expected, the file has {found} threads "
-            f"of {self.header.channel_count} channels.",
+            f"of {self.header.channel_count} channels{apart}.",
             place=str(self.files[0]),
             next_step="Name as many channels as were recorded (see `kitestring describe`).",
         )
@@ -120,8 +123,8 @@ class Common:
                 f"{placed.conflicting} frames have other samples than frames of the same thread "
                 "and time.",
                 place=", ".join(map(str, self.files)),
-                next_step="VDIF tells channels apart by their threads alone: number the threads, "
-                "or open files of one thread one by one.",
+                next_step="VDIF tells channels of a file apart by their threads alone: number the "
+                "threads, or bring each channel in a file of its own.",
             )
         if not placed.used:
             raise RecordingError(
@@ -156,6 +159,7 @@ def first_headers(files: Sequence[Path], data: Sequence[Bytes]) -> FirstHeaders:
     first: VdifHeader | None = None
     for path, mapped in zip(files, data, strict=True):
         begin, header = first_header(mapped, path)
+        release(mapped, 0, len(mapped))  # what might be headers is looked for all over it
         begins.append(begin)
         if first is None:
             first = header

@@ -10,15 +10,18 @@ import numpy as np
 
 from kitestring.errors import RecordingError
 from kitestring.model.time import Epoch
+from kitestring.recordings._kernels import THREADS
 from kitestring.recordings.formats import Deviation, FrameCounts, Survey
 from kitestring.recordings.vdif_common import Common, FirstHeaders, check_different, first_headers
+from kitestring.recordings.vdif_groups import frame_in, group_files, keyed
 from kitestring.recordings.vdif_header import VdifHeader, frames_per_second
-from kitestring.recordings.vdif_outline import Outline, deviations, looked_at, outline
+from kitestring.recordings.vdif_outline import Outline, deviations, frames_at, looked_at, outline
 from kitestring.recordings.vdif_place import Placed, place_frames
-from kitestring.recordings.vdif_scan import Bytes, FileScan, Runs, map_file, scan_file
+from kitestring.recordings.vdif_scan import Bytes, FileScan, Runs, map_files, scan_file
 from kitestring.recordings.vdif_spans import VdifSpans, added, cut_into_spans
 
 WHOLE = 1 << 30  # bytes of a recording up to which all headers are read on opening
+_LISTED = 8  # groups of files that are named
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class VdifIndex:
     header : VdifHeader
         What all frames have in common.
     threads : tuple of int
-        Threads, ascending: the order of the channels.
+        Threads, ascending: the order of the channels. Those of further groups of files
+        (`vdif_groups`) have 1024 added for each group.
     sample_rate : float or None
         Samples per second; None where it is not known, and then nothing is placed.
     rate_origin : str
@@ -54,6 +58,8 @@ class VdifIndex:
         Whether only some headers were looked at.
     deviations : tuple of (int, int)
         Slot and number of slots of the largest deviations of time, if there are `spans`.
+    groups : tuple of int
+        The group of each file.
     """
 
     paths: tuple[Path, ...]
@@ -70,6 +76,7 @@ class VdifIndex:
     spans: VdifSpans | None = None
     sampled: bool = False
     deviations: tuple[tuple[int, int], ...] = ()
+    groups: tuple[int, ...] = (0,)
 
     @classmethod
     def build(
@@ -91,7 +98,7 @@ class VdifIndex:
         Parameters
         ----------
         paths : sequence of path-like
-            Files of one station: threads apart, or one after another in time.
+            Files of one station: channels apart, or one after another in time.
         sample_rate : float, optional
             Samples per second; else from the headers (extended data versions
             1 and 3) or from the frame numbers where a second ends.
@@ -111,7 +118,7 @@ class VdifIndex:
         """
         files = tuple(Path(p) for p in paths)
         check_different(files)
-        data = [map_file(p) for p in files]
+        data = map_files(files)
         begins, header = headers(files, data)
         common = Common(files, data, header, begins, sample_rate, channel_count)
         if sum(map(len, data)) > WHOLE:
@@ -128,7 +135,11 @@ class VdifIndex:
         """Read all headers."""
         files, data, header = common.files, common.data, common.header
         scans = _scan_all(files, data, header)
-        runs = np.concatenate([s.runs for s in scans])
+        seen = [s.runs for s in scans]
+        groups = group_files(
+            files, data, header, seen, lambda file, *frame: frame_in(seen[file], *frame)
+        )
+        runs = keyed(np.concatenate(seen), groups)
         threads = common.choose_threads(runs)
         odd = int(runs["frames"][~np.isin(runs["thread"], threads)].sum())
         headers = int(runs["frames"].sum()) + sum(s.damaged for s in scans)
@@ -137,15 +148,18 @@ class VdifIndex:
         if rate is None:
             counts = _counts(scans, odd, None, threads, 0)
             counts = replace(counts, frames=int(runs["frames"].sum()) - odd)
-            return cls(files, sizes, header, threads, None, "", {}, 0, 0, counts, headers)
+            return cls(
+                files, sizes, header, threads, None, "", {}, 0, 0, counts, headers, groups=groups
+            )
         placed = place_frames(runs, threads, per_second, header, data)
         common.check_rate(placed, runs, per_second, rate)
         first = min(int(r["slot"][0]) for r in placed.runs.values() if len(r))
         stop = max(int(r["slot"][-1] + r["frames"][-1]) for r in placed.runs.values() if len(r))
         counts = _counts(scans, odd, placed, threads, stop - first)
         return cls(
-            files, sizes, header, threads, rate, origin, placed.runs, first, stop, counts, headers
-        )
+            files, sizes, header, threads, rate, origin, placed.runs, first, stop, counts, headers,
+            groups=groups,
+        )  # fmt: skip
 
     @classmethod
     def _long(cls, common: Common, outlines: list[Outline], check_all: bool) -> VdifIndex | None:
@@ -153,7 +167,13 @@ class VdifIndex:
         files, data, header = common.files, common.data, common.header
         if any(len(one.looks) < 2 for one in outlines):
             return None
-        ends, runs = looked_at(data, header, outlines)
+        groups = group_files(
+            files, data, header, [np.concatenate(one.looks) for one in outlines],
+            lambda file, thread, time: frame_in(
+                frames_at(data[file], header, outlines[file], time, file), thread, time
+            ),
+        )  # fmt: skip
+        ends, runs = looked_at(data, header, outlines, groups)
         threads = common.choose_threads(runs)
         rate, origin, per_second = common.rate(runs)
         sizes = tuple(map(len, data))
@@ -166,7 +186,8 @@ class VdifIndex:
         if rate is None:
             counts = replace(absent, frames=total)
             return cls(
-                files, sizes, header, threads, None, "", {}, 0, 0, counts, headers, sampled=True
+                files, sizes, header, threads, None, "", {}, 0, 0, counts, headers, sampled=True,
+                groups=groups,
             )  # fmt: skip
         common.check_rate(
             place_frames(ends, threads, per_second, header, data), runs, per_second, rate
@@ -174,7 +195,7 @@ class VdifIndex:
         parts = cut_into_spans(data, header, outlines, per_second, len(threads))
         if parts is None:
             return None
-        spans = VdifSpans(files, header, threads, per_second, parts, sizes)
+        spans = VdifSpans(files, header, threads, per_second, parts, sizes, groups)
         spans.attach(data)
         first, stop = spans.ends()
         sampled: list[tuple[int, int]] = []
@@ -188,7 +209,7 @@ class VdifIndex:
             missing = (stop - first) * len(threads) - total
             counts = replace(counts, frames=total, missing=max(missing, 0))
             for i, one in enumerate(outlines):
-                mine = np.unique(np.concatenate([look["thread"] for look in one.looks]))
+                mine = np.unique(keyed(np.concatenate(one.looks), groups)["thread"])
                 here = max(len(np.intersect1d(mine, threads)), 1)
                 sampled += deviations(data[i], header, one, per_second, here, i)
             sampled.sort(key=lambda found: -abs(found[1]))
@@ -196,7 +217,7 @@ class VdifIndex:
             counts = replace(counts, time_jumps=counts.time_jumps + jumps)
         return cls(
             files, sizes, header, threads, rate, origin, {}, first, stop, counts, headers, spans,
-            not check_all, tuple(sampled),
+            not check_all, tuple(sampled), groups,
         )  # fmt: skip
 
     def thread_runs(self, thread: int, first: int, slots: int) -> Runs:
@@ -230,7 +251,11 @@ class VdifIndex:
         if not placed:
             missing.insert(0, "sample rate (sample_rate=)")
         edv = "legacy headers" if header.legacy else f"extended data version {header.edv}"
-        names = ", ".join(map(str, self.threads))
+        names = ", ".join(str(t % THREADS) for t in self.threads)
+        groups = ""
+        if any(self.groups):
+            firsts = [str(self.paths[self.groups.index(g)]) for g in range(max(self.groups) + 1)]
+            groups = f" in {len(firsts)} groups of files ({_listed(firsts)})"
         return Survey(
             station=header.station_code,
             start=self.slot_epoch(self.first_slot) if placed else header.epoch_of_second,
@@ -240,8 +265,8 @@ class VdifIndex:
             channel_count=self.channel_count,
             bits=header.bits,
             complex=header.complex,
-            layout=f"{len(self.threads)} threads ({names}) of {header.channel_count} channels, "
-            f"frames of {header.frame_bytes} bytes, {edv}",
+            layout=f"{len(self.threads)} threads ({names}) of {header.channel_count} channels"
+            f"{groups}, frames of {header.frame_bytes} bytes, {edv}",
             counts=self.counts,
             missing=tuple(missing),
             headers=self.headers,
@@ -251,6 +276,12 @@ class VdifIndex:
                 for slot, slots in self.deviations
             ),
         )
+
+
+def _listed(names: list[str]) -> str:
+    """Return a few names, and that there are more."""
+    more = [f"and {len(names) - _LISTED} more"] if len(names) > _LISTED else []
+    return ", ".join([*names[:_LISTED], *more])
 
 
 def _scan_all(files: tuple[Path, ...], data: list[Bytes], header: VdifHeader) -> list[FileScan]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.recordings._kernels import RUN, find_frame
+from kitestring.recordings.vdif_groups import keyed
 from kitestring.recordings.vdif_header import VdifHeader
 from kitestring.recordings.vdif_scan import (
     Bytes,
@@ -60,6 +62,11 @@ class Outline:
         """Frames that were looked at."""
         return sum(int(look["frames"].sum()) for look in self.looks)
 
+    @cached_property
+    def times(self) -> Integers:
+        """Second and frame number of each look's middle frame, as `vdif_groups.times`."""
+        return np.array([slot_of(runs, 1 << 24) for runs in self.looks], dtype=np.int64)
+
 
 def outline(data: Bytes, header: VdifHeader, begin: int, file: int) -> Outline:
     """Look at both ends of a file whose first frame is at byte `begin`, and between."""
@@ -69,7 +76,9 @@ def outline(data: Bytes, header: VdifHeader, begin: int, file: int) -> Outline:
     step = max(at_least(_SPAN, 6, header), (end - begin) // _PLACES)
     inner = np.arange(begin + ends, end - ends, step)
     places = begin + (np.r_[begin, inner, max(end - ends, begin), end] - begin) // length * length
-    return look_at(data, header, np.unique(places), file)
+    found = look_at(data, header, np.unique(places), file)
+    release(data, 0, len(data))  # the system maps more around what was looked at
+    return found
 
 
 def at_least(size: int, looks: int, header: VdifHeader) -> int:
@@ -120,7 +129,10 @@ def _header_near(data: Bytes, place: int, header: VdifHeader) -> int:
 
 
 def looked_at(
-    data: Sequence[Bytes], header: VdifHeader, outlines: Sequence[Outline]
+    data: Sequence[Bytes],
+    header: VdifHeader,
+    outlines: Sequence[Outline],
+    groups: Sequence[int],
 ) -> tuple[Runs, Runs]:
     """Return the runs of both ends of all files, and those of all places that were looked at.
 
@@ -135,9 +147,9 @@ def looked_at(
             ends.append(scan_file(data[i], header, i, Part(begin, end, begin, end)).runs)
     looks = [look for one in outlines for look in one.looks]
     places = [*ends, *looks, *second_changes(data, header, outlines)]
-    apart = np.concatenate(places)
+    apart = keyed(np.concatenate(places), groups)
     apart["file"] = np.repeat(np.arange(len(places)), [len(runs) for runs in places])
-    return np.concatenate(ends), apart
+    return keyed(np.concatenate(ends), groups), apart
 
 
 def slot_of(runs: Runs, per_second: int) -> int:
@@ -174,22 +186,32 @@ def second_changes(
     """Return stretches of frames in which a second ends, from places far apart."""
     found: list[Runs] = []
     for file, one in enumerate(outlines):
-        seconds = np.array([slot_of(runs, 1 << 24) >> 24 for runs in one.looks])
+        seconds = one.times >> 24
         changes = np.flatnonzero(seconds[1:] > seconds[:-1])
         if not len(changes):
             continue
         for k in changes[np.unique(np.linspace(0, len(changes) - 1, _SECONDS).astype(int))]:
-            low, high = int(one.offsets[k]), int(one.offsets[k + 1])
-            while high - low > _FRAMES * header.frame_bytes:
-                middle = _halfway(low, high, header)
-                runs = look(data[file], middle, header, file)
-                if not len(runs):
-                    break
-                second = slot_of(runs, 1 << 24) >> 24
-                low, high = (middle, high) if second <= seconds[k] else (low, middle)
-            around = max(low - 4 * _FRAMES * header.frame_bytes, int(one.offsets[0]))
-            found.append(look(data[file], around, header, file, 12 * _FRAMES))
+            found.append(_narrowed(data[file], header, one, k, int(seconds[k] + 1) << 24, file))
     return found
+
+
+def frames_at(data: Bytes, header: VdifHeader, one: Outline, time: int, file: int) -> Runs:
+    """Return the frames around the place of a file where time passes `time`."""
+    k = int(np.count_nonzero(one.times[1:-1] <= time))
+    return _narrowed(data, header, one, k, time, file)
+
+
+def _narrowed(data: Bytes, header: VdifHeader, one: Outline, k: int, time: int, file: int) -> Runs:
+    """Return the frames between look `k` and the next around where time passes `time`."""
+    low, high = int(one.offsets[k]), int(one.offsets[k + 1])
+    while high - low > _FRAMES * header.frame_bytes:
+        middle = _halfway(low, high, header)
+        runs = look(data, middle, header, file)
+        if not len(runs):
+            break
+        low, high = (middle, high) if slot_of(runs, 1 << 24) < time else (low, middle)
+    around = max(low - 4 * _FRAMES * header.frame_bytes, int(one.offsets[0]))
+    return look(data, around, header, file, 12 * _FRAMES)
 
 
 def _halfway(low: int, high: int, header: VdifHeader) -> int:

@@ -86,6 +86,8 @@ def pack_frames(
         stretches = _stretches(there) * header.frame_samples
         for row in rows:
             runs[row] = stretches
+            if header.channel_count == 1 and row != rows[0]:  # a channel that is asked for twice
+                data[row] = data[rows[0]]
     return PackedBlock(
         slot * header.frame_samples, data, header.bits, header.parts, False, values, tuple(runs)
     )

@@ -11,6 +11,7 @@ import errno
 import mmap
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,8 @@ SEARCHED = 64 << 20  # bytes of a file in which its first frame is looked for
 _CHUNK = 1 << 16  # frames
 _CHUNK_BYTES = 64 << 20  # after so many what was read is released
 _WINDOW = 1 << 20  # bytes in which a header is searched for before holes are looked for again
-_HELD = 64 << 20  # bytes of a file below which it stays in memory once it was read
+_HELD = 64 << 20  # bytes of a recording below which it stays in memory once it was read
+_SWAPPED = 4 << 20  # bytes in which headers of the wrong byte order are looked for
 _TELLING = 12  # bytes of a header that hold its kind; fewer could be anything
 
 
@@ -68,9 +70,10 @@ class FileScan:
 
 
 class _Mapping(mmap.mmap):
-    """A mapped file that knows its path."""
+    """A mapped file that knows its path, and how many bytes its recording has."""
 
     path: Path
+    together: int
 
 
 def map_file(path: Path) -> Bytes:
@@ -91,7 +94,7 @@ def map_file(path: Path) -> Bytes:
             )
         with path.open("rb") as file:
             mapping = _Mapping(file.fileno(), 0, access=mmap.ACCESS_READ)
-            mapping.path = path
+            mapping.path, mapping.together = path, len(mapping)
             return np.frombuffer(mapping, np.uint8)
     except ValueError:
         raise RecordingError(
@@ -105,6 +108,16 @@ def map_file(path: Path) -> Bytes:
         ) from None
 
 
+def map_files(paths: Sequence[Path]) -> list[Bytes]:
+    """Map the files of one recording, which together stay in memory or do not; see `map_file`."""
+    found = [map_file(path) for path in paths]
+    for data in found:
+        mapping = owner(data)
+        if mapping is not None:
+            mapping.together = sum(map(len, found))
+    return found
+
+
 def first_header(data: Bytes, path: Path) -> tuple[int, VdifHeader]:
     """Return the first byte at which a header is confirmed by others, and that header.
 
@@ -115,17 +128,25 @@ def first_header(data: Bytes, path: Path) -> tuple[int, VdifHeader]:
         holds samples that cannot be read.
     """
     at = int(find_first_frame(data, SEARCHED))
-    if at >= 0:
-        header = VdifHeader.parse(data[at : at + 32].tobytes())
-        if why := header.unusable():
-            raise RecordingError(
-                f"byte {at}: a VDIF header with {why}.",
-                place=str(path),
-                next_step="Convert the recording to 1, 2, 4, 8 or 16 bits.",
-            )
+    header = VdifHeader.parse(data[max(at, 0) : max(at, 0) + 32].tobytes())
+    why = header.unusable()
+    if at >= 0 and not why:
         return at, header
-    header = VdifHeader.parse(data[:32].tobytes())
-    if len(data) < 32 or header.unusable() or header.second == 0:
+    if _is_swapped(data):
+        raise RecordingError(
+            "byte 0: a VDIF header of the wrong byte order: its words of 32 bits are big-endian, "
+            "those of VDIF are little-endian.",
+            place=str(path),
+            next_step="Swap the bytes of each word of 32 bits, those of the samples too where the "
+            "recorder wrote them so.",
+        )
+    if at >= 0:
+        raise RecordingError(
+            f"byte {at}: a VDIF header with {why}.",
+            place=str(path),
+            next_step="Convert the recording to 1, 2, 4, 8 or 16 bits.",
+        )
+    if len(data) < 32 or why or header.second == 0:
         raise RecordingError(
             f"no VDIF frames in the first {min(len(data), SEARCHED)} bytes.",
             place=str(path),
@@ -149,6 +170,14 @@ def first_header(data: Bytes, path: Path) -> tuple[int, VdifHeader]:
         place=str(path),
         next_step="The length is wrong, or the file is not VDIF.",
     )
+
+
+def _is_swapped(data: Bytes) -> bool:
+    """Whether a file begins with headers that follow each other once bytes of words are swapped."""
+    words = data[: min(len(data), _SWAPPED) // 4 * 4].view("<u4")
+    swapped = words.byteswap().view(np.uint8)
+    begins = find_first_frame(swapped, 1) == 0
+    return bool(begins and not VdifHeader.parse(swapped[:32].tobytes()).unusable())
 
 
 def owner(data: Bytes) -> _Mapping | None:
@@ -175,7 +204,7 @@ def next_written(data: Bytes, at: int) -> int:
 def release(data: Bytes, begin: int, end: int) -> None:
     """Let go of the memory that bytes of a large mapped file take; they are read again on use."""
     mapping = owner(data)
-    if mapping is None or len(data) <= _HELD or not hasattr(mmap, "MADV_DONTNEED"):
+    if mapping is None or mapping.together <= _HELD or not hasattr(mmap, "MADV_DONTNEED"):
         return
     begin -= begin % mmap.PAGESIZE
     if min(end, len(data)) > begin:

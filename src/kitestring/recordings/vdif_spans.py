@@ -30,8 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.errors import RecordingWarning
-from kitestring.recordings._kernels import RUN
+from kitestring.recordings._kernels import RUN, THREADS
 from kitestring.recordings.formats import FrameCounts
+from kitestring.recordings.vdif_groups import keyed
 from kitestring.recordings.vdif_header import VdifHeader
 from kitestring.recordings.vdif_outline import Outline, at_least, look_at, slot_of, slot_ranges
 from kitestring.recordings.vdif_place import cropped, place_frames, shortened, without_overlap
@@ -73,6 +74,7 @@ class VdifSpans:
     per_second: int
     spans: tuple[Span, ...]
     sizes: tuple[int, ...]
+    groups: tuple[int, ...]
     _data: list[Bytes] = field(default_factory=list)
     _pieces: dict[Span, tuple[Span, ...]] = field(default_factory=dict)
     _kept: OrderedDict[Span, IndexedSpan] = field(default_factory=OrderedDict)
@@ -150,7 +152,9 @@ class VdifSpans:
         found = [
             self.indexed(piece).runs[thread]
             for span in self.spans
-            if span.first_slot < high and span.stop_slot > low
+            if self.groups[span.file] == thread // THREADS
+            and span.first_slot < high
+            and span.stop_slot > low
             for piece in self.pieces(span)
             if piece.first_slot < high and piece.stop_slot > low
         ]
@@ -203,14 +207,13 @@ class VdifSpans:
         low = span.begin - min(margin, span.begin // length * length)
         part = Part(span.begin, span.end, low, min(span.end + margin, len(data)))
         scan = scan_file(data, self.header, span.file, part)
-        placed = place_frames(
-            scan.runs, self.threads, self.per_second, self.header, self._data, part
-        )
+        runs = keyed(scan.runs, self.groups)
+        placed = place_frames(runs, self.threads, self.per_second, self.header, self._data, part)
         first, stop = span.first_slot - self.slack, span.stop_slot + self.slack
-        kept = {t: _between(runs, first, stop) for t, runs in placed.runs.items()}
+        kept = {t: _between(some, first, stop) for t, some in placed.runs.items()}
         everything = np.concatenate(list(kept.values()))
         used = int(everything["frames"].sum())
-        own = cropped(scan.runs, part)
+        own = cropped(runs, part)
         stray = int(own["frames"][~np.isin(own["thread"], self.threads)].sum())
         counts = FrameCounts(
             frames=used,

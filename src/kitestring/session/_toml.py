@@ -1,55 +1,16 @@
-"""Reads TOML that people write, and writes plain values as TOML."""
+"""Writes plain values as TOML."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
 import re
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from kitestring.errors import ConfigurationError, MissingDataError
+from kitestring._toml import read_toml
 
-
-def read_toml(file: Path, what: str, next_step: str) -> tuple[str, dict[str, Any]]:
-    """Return the text of a file that people write, and its content.
-
-    Parameters
-    ----------
-    file : Path
-        The file.
-    what : str
-        What it is, such as ``"session file"``.
-    next_step : str
-        What to do where there is none.
-
-    Raises
-    ------
-    MissingDataError
-        Where there is none.
-    ConfigurationError
-        Where it cannot be read or is not TOML.
-    """
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-        return text, tomllib.loads(text)
-    except FileNotFoundError:
-        raise MissingDataError(
-            f"there is no {what}.", place=str(file), next_step=next_step
-        ) from None
-    except tomllib.TOMLDecodeError as problem:
-        raise ConfigurationError(
-            f"is not TOML: {problem}.", place=str(file), next_step="Mend that line."
-        ) from None
-    except (OSError, UnicodeDecodeError, RecursionError) as problem:
-        raise ConfigurationError(
-            f"cannot be read ({problem}).",
-            place=str(file),
-            next_step="It has to be a text file in UTF-8 that you may read.",
-        ) from None
-
+__all__ = ["read_toml", "to_toml"]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from kitestring import __version__
 from kitestring._write import write_atomically
-from kitestring.errors import ConfigurationError
+from kitestring.errors import ConfigurationError, KitestringError
 from kitestring.session._toml import to_toml
 from kitestring.session.file import FILE_NAME
 from kitestring.session.run import Progress, no_progress
@@ -98,12 +98,26 @@ def simulate_session(
         For files, names and times that are not there.
     """
     given = read_scenario(scenario)
+    try:
+        return _simulate(given, Path(directory), seed, force, threads, progress)
+    except KitestringError as problem:
+        problem.place = problem.place or str(given.path)
+        raise
+
+
+def _simulate(
+    given: Scenario,
+    folder: Path,
+    seed: int | None,
+    force: bool,
+    threads: int | None,
+    progress: Progress,
+) -> Simulation:
     chosen = given.truth.seed if seed is None else seed
     if chosen < 0:
         raise ConfigurationError(
             f"a seed of {chosen} cannot be.", next_step="Give 0 or a positive integer."
         )
-    folder = Path(directory)
     digest = hashlib.sha256(f"{__version__}\n{chosen}\n{given.text}".encode()).hexdigest()
     observation = observation_of(given, chosen)
     rows = _begin(folder, digest, force=force)

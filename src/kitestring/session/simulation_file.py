@@ -30,6 +30,9 @@ from kitestring.simulate.faults import KINDS
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 # what lies beyond is a slip of units, and would end in numbers that are none
+Hertz = Annotated[float, Field(gt=0, le=1e13)]
+Jansky = Annotated[float, Field(gt=0, le=1e12)]
+Degrees = Annotated[float, Field(ge=-3600, le=3600)]
 Cn0 = Annotated[float, Field(ge=-100, le=200)]
 Decibels = Annotated[float, Field(ge=-60, le=60)]
 Seconds = Annotated[float, Field(ge=-0.5, le=0.5)]
@@ -94,7 +97,7 @@ class TrueTargetSection(Section):
 class TrueToneSection(Section):
     """A sine wave that modulates the carrier's phase."""
 
-    frequency: Positive
+    frequency: Hertz
     """As told, Hz."""
     index: Annotated[float, Field(ge=0, lt=10)]
     """Modulation index, rad."""
@@ -105,7 +108,7 @@ class TelemetrySection(Section):
 
     index: Annotated[float, Field(ge=0, lt=10)]
     """Modulation index, rad."""
-    bit_rate: Positive
+    bit_rate: Hertz
     """Bits (or symbols) a second."""
     subcarrier: NotNegative = 0.0
     """Hz; 0 for none."""
@@ -117,11 +120,11 @@ class UplinkSection(Section):
     """An uplink that the spacecraft turns round."""
 
     station: str
-    frequency: Positive
-    """Transmitted, Hz, at the start of the signal."""
-    turnaround: Positive
+    frequency: Hertz
+    """Transmitted, Hz, of what the target's first scan begins with."""
+    turnaround: Annotated[float, Field(gt=0, le=1e3)]
     """Transmitted over received frequency at the spacecraft."""
-    ramp: float = 0.0
+    ramp: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.0
     """Hz/s."""
 
 
@@ -130,10 +133,10 @@ class SignalSection(Section):
 
     cn0: Cn0 | dict[str, Cn0]
     """Power of all of it over noise density, dBHz: everywhere, or by station."""
-    carrier: Positive | None = None
+    carrier: Hertz | None = None
     """As told, Hz; that of [tones] where it is left out."""
     offset: Annotated[float, Field(ge=-1e-5, le=1e-5)] = 0.0
-    """True over told frequency, minus one."""
+    """True over told frequency, minus one, as the target's first scan begins."""
     drift: Annotated[float, Field(ge=-1e-8, le=1e-8)] = 0.0
     """Change of the frequency, fraction a second."""
     tones: list[TrueToneSection] = Field(default_factory=list)
@@ -179,7 +182,7 @@ class BandpassSection(Section):
     """dB."""
     ripple_period: Positive = 1e6
     """Hz."""
-    phase_ripple: float = 0.0
+    phase_ripple: Degrees = 0.0
     """Degrees."""
     phase_period: Positive = 1e6
     """Hz."""
@@ -190,7 +193,7 @@ class TruePhaseCalSection(Section):
 
     spacing: Positive
     """Hz."""
-    offset: float = 0.0
+    offset: Annotated[float, Field(ge=-1e13, le=1e13)] = 0.0
     """Hz."""
     cn0: Cn0 = 35.0
     """Power of each over noise density, dBHz."""
@@ -201,7 +204,7 @@ class TruePhaseCalSection(Section):
 class InterferenceSection(Section):
     """A line that one station receives."""
 
-    frequency: Positive
+    frequency: Hertz
     """Sky frequency, Hz."""
     cn0: Cn0
     """Power over noise density, dBHz."""
@@ -211,7 +214,7 @@ class TrueStationSection(Section):
     """A station as it truly is."""
 
     name: str
-    sefd: Positive
+    sefd: Jansky
     """System equivalent flux density, Jy."""
     setup: str = "default"
     """Which [setup] it records."""
@@ -222,7 +225,7 @@ class TrueStationSection(Section):
     tec: Annotated[float, Field(ge=-1e4, le=1e4)] = 0.0
     """Vertical electron content beyond what the ionosphere's model gives, TECU."""
     clock: TrueClockSection = TrueClockSection()
-    oscillators: list[float] | None = None
+    oscillators: list[Degrees] | None = None
     """Phase of each channel's local oscillator, degrees; drawn where left out."""
     delays: list[Seconds] | None = None
     """Delay of each channel after the mixer, s."""
@@ -241,7 +244,7 @@ class TrueSourceSection(Section):
     """How bright a source is."""
 
     name: str
-    flux: Positive
+    flux: Jansky
     """Jy."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,6 +27,7 @@ from kitestring.session.file import OWN_ROTATION, LanderSection, ScanSection, Sp
 from kitestring.session.media import media_of
 from kitestring.session.run import Context
 from kitestring.session.setting import Setting
+from kitestring.session.simulation_checks import check_scenario, check_signal, check_station
 from kitestring.session.simulation_file import (
     BandpassSection,
     FaultSection,
@@ -48,6 +49,7 @@ from kitestring.simulate.truths import (
 from kitestring.simulate.types import (
     Bandpass,
     LocalTone,
+    ModulatedCarrier,
     PhaseCalTones,
     QuasarSignal,
     Telemetry,
@@ -89,6 +91,7 @@ class _Builder:
         return str(self.given.path)
 
     def observation(self) -> Observation:
+        check_scenario(self.given, self.name)
         truth, session = self.given.truth, self.given.session
         wanted = {
             key: section
@@ -107,7 +110,6 @@ class _Builder:
         plasma = [e for e in effects if isinstance(e, Ionosphere | SolarPlasma)]
         air: list[Effect] = [e for e in effects if not isinstance(e, Ionosphere | SolarPlasma)]
         scans = tuple(self.scan(s) for s in session.scan)
-        self._check_names()
         made = Observation(
             stations=tuple(self.station(k, s) for k, s in enumerate(truth.station)),
             channels=(),
@@ -128,37 +130,6 @@ class _Builder:
                     next_step="Leave the [[scan]] out, or let one station record it.",
                 )
         return made
-
-    def _check_names(self) -> None:
-        """See that what is said of stations, scans and sources is of some that there are."""
-        truth, session = self.given.truth, self.given.session
-        names = [self.name(s.name) for s in truth.station]
-        if len(set(names)) != len(names):
-            raise ConfigurationError(
-                "two [[truth.station]] are the same station.",
-                place=self.place,
-                next_step="Keep one of the two.",
-            )
-        for fault in truth.fault:
-            self._one_of("a fault is of station", fault.stations, names, self.name)
-            self._one_of("a fault is of scan", fault.scans, [s.name for s in session.scan])
-        observed = [s.source for s in session.scan]
-        self._one_of("[[truth.source]] is of", [s.name for s in truth.source], observed)
-
-    def _one_of(
-        self,
-        what: str,
-        given: Sequence[str],
-        known: Sequence[str],
-        name: Callable[[str], str] = str,
-    ) -> None:
-        for each in given:
-            if name(each) not in known:
-                raise ConfigurationError(
-                    f"{what} {each!r}, which is not listed.",
-                    place=self.place,
-                    next_step=f"There are {', '.join(sorted(set(known)))}.",
-                )
 
     def name(self, station: str) -> str:
         """Return a station's name in the catalogue."""
@@ -196,6 +167,7 @@ class _Builder:
 
     def station(self, number: int, section: TrueStationSection) -> TrueStation:
         channels = self.channels(section)
+        check_station(self.given, section, channels)
         count = len(channels)
         phases = section.oscillators
         if phases is None:
@@ -281,6 +253,14 @@ class _Builder:
                 place=self.place,
                 next_step="Add [tones] with carrier, or carrier to [truth.signal].",
             )
+        made = self._spacecraft(signal, carrier)
+        sent = made.uplink.turnaround * made.uplink.frequency if made.uplink else carrier
+        lines = ModulatedCarrier(sent, 0.0, made.tones, made.telemetry)
+        recorded = [c for s in self.given.truth.station for c in self.channels(s)]
+        check_signal(self.given, lines, recorded)
+        return made
+
+    def _spacecraft(self, signal: SignalSection, carrier: float) -> TrueSpacecraft:
         bits = signal.telemetry
         return TrueSpacecraft(
             trajectory=self.trajectory(),
@@ -313,6 +293,12 @@ class _Builder:
                 "offset and drift are of a free oscillator, and there is an uplink.",
                 place=self.place,
                 next_step="Drop them, or [truth.signal.uplink]; that has a ramp.",
+            )
+        if signal.carrier is not None:
+            raise ConfigurationError(
+                "a carrier is given, and it follows from the uplink.",
+                place=self.place,
+                next_step="Drop carrier from [truth.signal], or [truth.signal.uplink].",
             )
         station = self.setting.catalogue.get(up.station)
         return Uplink(station, up.frequency, up.turnaround, up.ramp)

@@ -43,6 +43,7 @@ from kitestring.simulate.types import ModulatedCarrier, SpacecraftSignal, Teleme
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
+MOST_LINES = 50_000  # before the weak ones are left out
 LEAST = 1e-6  # of the carrier's amplitude: weaker lines are left out (-120 dB)
 _SMALLEST = 1e-10  # products weaker than this add nothing to the lines that they fall on
 NEAR = 0.7  # bandwidths from a channel's middle within which lines with bits count
@@ -82,6 +83,11 @@ def lines_of(carrier: ModulatedCarrier) -> tuple[Line, ...]:
     """Return all lines that are stronger than `LEAST`, ascending in frequency.
 
     Lines that fall on each other exactly are summed.
+
+    Raises
+    ------
+    ConfigurationError
+        For more than `MOST_LINES`: many sine waves, or large indices.
 
     Examples
     --------
@@ -133,6 +139,11 @@ def _product(one: _Lines, other: _Lines) -> _Lines:
             if abs(x * y) > _SMALLEST:
                 key = (a + b, a_bits or b_bits)
                 found[key] = found.get(key, 0.0) + x * y
+        if len(found) > MOST_LINES:
+            raise ConfigurationError(
+                f"what modulates the carrier makes more than {MOST_LINES} lines.",
+                next_step="Give fewer tones, or smaller modulation indices.",
+            )
     return found
 
 

@@ -218,6 +218,10 @@ class Observation:
         if craft.uplink is not None:
             carrier, offset = craft.uplink.turnaround * craft.uplink.frequency, 0.0
             drift = craft.uplink.ramp / craft.uplink.frequency
+        if drift:
+            # said of the first scan's start, and counted from that of the light time
+            back = 1.0 - drift * self._before_scans
+            offset, drift = (1.0 + offset) * back - 1.0, drift / back
         return modulated_signal(
             craft.trajectory.name,
             carrier,
@@ -229,6 +233,14 @@ class Observation:
             cn0=craft.cn0,
             polarization=craft.polarization,
         )
+
+    @property
+    def _before_scans(self) -> float:
+        """Transmitter's time from the start of `light_time` to the target's first scan, s."""
+        path = self.light_time
+        scans = [s.start for s in self.scans if s.quasar is None]
+        first = min(float(start.since(path.start)) for start in scans)
+        return first - float(path.at_offset(first) - path.at_offset(0.0))
 
     @cached_property
     def light_time(self) -> PiecewisePolynomial:

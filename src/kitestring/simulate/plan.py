@@ -167,7 +167,7 @@ class ScanPlan:
             )
         if round(count) < 1 or abs(count - round(count)) > 1e-6:
             raise ConfigurationError(
-                f"{self.duration} s are {count:.9g} samples of station "
+                f"{self.duration} s are {count:.15g} samples of station "
                 f"{self.stations[station].name!r}.",
                 next_step="Give a duration of a whole number of samples.",
             )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from kitestring.errors import ConfigurationError
 from kitestring.simulate.faults import FaultRecord, damage_vdif
 from kitestring.simulate.observation import Observation
 from kitestring.simulate.truths import TrueScan
@@ -45,10 +46,18 @@ def record(
         What was put in.
     faults : dict of str to FaultRecord
         What happened to frames, by station.
+
+    Raises
+    ------
+    ConfigurationError
+        For faults that leave nothing of a recording.
     """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     stations = [observation.simulated(scan, s) for s in observation.recorded_by(scan)]
+    for station in stations:
+        if _covered(station.outages, scan.duration):
+            raise _nothing_left(scan, station)
     truth = simulate_scan(
         source=observation.signal(scan),
         stations=stations,
@@ -68,7 +77,26 @@ def record(
         if faults and not station.signed:  # recorders of SigMF have had their outages
             path, rate = truth.recordings[station.name], frames_per_second(station, scan)
             hit[station.name] = damage_vdif(path, faults, rate, (seed, number, k))
+            if not Path(path).stat().st_size:
+                raise _nothing_left(scan, station)
     return truth, hit
+
+
+def _nothing_left(scan: TrueScan, station: SimulatedStation) -> ConfigurationError:
+    return ConfigurationError(
+        f"faults leave nothing of scan {scan.name} at {station.name}.",
+        next_step="Let them leave a part, or say missing = true.",
+    )
+
+
+def _covered(outages: Sequence[tuple[float, float]], duration: float) -> bool:
+    """Tell whether outages leave nothing of a scan."""
+    reached = 0.0
+    for begin, end in sorted(outages):
+        if begin > reached:
+            break
+        reached = max(reached, end)
+    return reached >= duration
 
 
 def frames_per_second(station: SimulatedStation, scan: TrueScan) -> float:

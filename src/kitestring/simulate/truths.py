@@ -114,7 +114,8 @@ class Uplink:
     station : Station
         Who transmits.
     frequency : float
-        Transmitted, Hz, when what the first scan begins with was sent.
+        Transmitted, Hz, when what passes the geocentre at the start of the target's first
+        scan was sent.
     turnaround : float
         Transmitted over received frequency at the spacecraft.
     ramp : float
@@ -140,7 +141,8 @@ class TrueSpacecraft:
     cn0 : float or mapping of str to float
         Power of the whole signal over noise density, dBHz, at all stations or by station.
     offset : float
-        True over told frequency, minus one.
+        True over told frequency, minus one, for what passes the geocentre at the start of
+        the target's first scan.
     drift : float
         Change of the true frequency, fraction a second.
     tones : tuple of (float, float)

@@ -106,3 +106,40 @@ def test_every_file_that_makes_kernels_is_in_the_digest(tmp_path: Path) -> None:
         path.write_text(text + "\n", encoding="utf-8")
         assert _jit.sources_digest(copy) != digest, path
         path.write_text(text, encoding="utf-8")
+
+
+VERSIONS = """
+import sys
+from kitestring._jit import kernel
+
+def make(factor):
+    @kernel()
+    def times(x):
+        return factor * x
+    return times
+
+print(make(float(sys.argv[1]))(1.0))
+"""
+
+
+def test_processes_that_compile_at_once_do_not_take_each_others_code(tmp_path: Path) -> None:
+    """Each knows an index that lacks what the other is about to write."""
+    program = tmp_path / "versions.py"
+    program.write_text(VERSIONS)
+
+    def compile_(factor: int) -> str:
+        done = subprocess.run(
+            [sys.executable, str(program), str(factor)],
+            env=os.environ | {"KITESTRING_CACHE_DIR": str(tmp_path / "cache")},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    found, written = [], set[str]()
+    for factor in (2, 3):
+        found.append(compile_(factor))
+        (index,) = (tmp_path / "cache").rglob("*.nbi")
+        index.unlink()
+        written |= {path.name for path in (tmp_path / "cache").rglob("*.nbc")}
+    assert found == ["2.0", "3.0"]
+    assert len(written) == 2

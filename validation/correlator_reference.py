@@ -222,7 +222,7 @@ def compare(case: Case, folder: Path) -> list[Line]:
         vis = correlate(
             recordings, model_of([s.name for s in stations]), bins=bins,
             start=START.shifted(label), stop=START.shifted(label + span), integration=0.0067,
-            zoom=case.zoom,
+            zoom=case.zoom, quantisation="off",
         )  # fmt: skip
         for got, wanted in zip(vis.channels, plain(recordings, vis, label, case.zoom), strict=True):
             formed = [b for b in range(len(vis.baselines)) if np.isfinite(got.data[0, b, 0, 0])]
@@ -476,7 +476,7 @@ def two_bit_loss(folder: Path, samples: int = 96 * BLOCK) -> list[Line]:
     for recordings in (noise, recorded):
         vis = correlate(
             recordings, still(("AA", "BB")), bins=256, start=START,
-            stop=START.shifted(used / 32e6), integration=used / 32e6,
+            stop=START.shifted(used / 32e6), integration=used / 32e6, quantisation="off",
         )  # fmt: skip
         power = vis.channels[0].data[0, :, :, 0].sum(axis=1)
         one, cross, two = (power[vis.baselines.index(p)] for p in PAIRS)

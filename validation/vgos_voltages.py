@@ -89,6 +89,7 @@ def run(
         stop=start.shifted(length),
         integration=length,
         products="all" if setup.all_products else "parallel",
+        quantisation="off",
     )
 
 

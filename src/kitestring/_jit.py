@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -89,6 +90,20 @@ def _remove_old(root: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _named_apart(dispatcher: Any) -> Any:
+    """Have compilations written under names that no other process uses.
+
+    numba numbers a kernel's compilations as its index knows them: of two processes that
+    compile two versions at once, both take the same number, and one is then served the
+    code of the other.
+    """
+    file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if file is not None:
+        named = file._data_name
+        file._data_name = lambda number: f"{uuid.uuid4().hex[:12]}.{named(number)}"
+    return dispatcher
+
+
 def kernel(**options: Any) -> Callable[[_Kernel], _Kernel]:
     """Compile a function with numba, cached as this module's docstring says.
 
@@ -108,7 +123,7 @@ def kernel(**options: Any) -> Callable[[_Kernel], _Kernel]:
         numba.config.CACHE_DIR = str(folder)
         try:
             try:
-                return cast(_Kernel, numba.njit(cache=True, **settings)(function))
+                return cast(_Kernel, _named_apart(numba.njit(cache=True, **settings)(function)))
             except RuntimeError:  # no folder can be written
                 return cast(_Kernel, numba.njit(**settings)(function))
         finally:

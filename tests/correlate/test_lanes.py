@@ -23,12 +23,14 @@ from numba.extending import intrinsic
 
 import kitestring
 from kitestring import _jit
-from kitestring.correlate import _kernels, _lane_kernels, lanes
+from kitestring._jit import kernel
+from kitestring.correlate import _kernels, lanes
 from kitestring.correlate._fourier import Term, settled, transform, turned
 from kitestring.correlate._lane_layout import ELEMENT, GROUP
+from kitestring.correlate._lane_phasors import set_phasors, set_ramp
 from kitestring.correlate._vectors import HOST_LANES, LANES, Vectors
-from kitestring.correlate.inputs import BandInput, count_pairs, cut
-from kitestring.correlate.multiply import multiply_inputs, multiply_with_scipy
+from kitestring.correlate.inputs import BandInput, Work, count_pairs, cut
+from kitestring.correlate.multiply import multiply, multiply_with_scipy
 from kitestring.correlate.plan import make_plan
 from kitestring.correlate.samples import Stream
 from kitestring.correlate.steering import steer
@@ -41,7 +43,7 @@ from kitestring.recordings.types import PACKED_MARGIN, Channel
 # float64 to some 1e-7 each
 FLOAT32_ENGINE = 2e-6
 TWO_FLOAT32_ENGINES = 1e-6  # of the peak; both round alike but in another order
-PHASOR = 1e-12
+PHASOR = 1e-7  # half a bit of float32, and what squaring adds
 START = Epoch.from_iso("2026-03-01T10:00:00")
 
 needs_lanes = pytest.mark.skipif(not HOST_LANES, reason="the stages need AVX2 or AVX-512")
@@ -102,8 +104,8 @@ def make_input(
         samples=samples,
         piece=-(-samples // pieces),
         first=first.astype(np.int64),
-        start=rng.uniform(-0.5, 0.5, (segments, pieces)),
-        step=rng.uniform(-0.5, 0.5, (segments, pieces)),
+        start=rng.uniform(-0.5, 0.5, (pieces, segments)),
+        step=rng.uniform(-0.5, 0.5, (pieces, segments)),
         turn=rng.uniform(-0.5, 0.5, segments) / samples,
         valid=np.array([valid[a : a + samples].sum() for a in first], dtype=np.int64),
     )
@@ -118,9 +120,29 @@ def direct_spectra(made, bins):
     x = x.conj() if item.conjugate and item.parts == 2 else x
     piece, within = np.divmod(n, item.piece)
     z = np.fft.fft(
-        x * np.exp(2j * np.pi * (item.start[:, piece] + item.step[:, piece] * within)), axis=1
+        x * np.exp(2j * np.pi * (item.start[piece] + item.step[piece] * within[:, np.newaxis]).T),
+        axis=1,
     )
     return z[:, :bins] * np.exp(2j * np.pi * np.outer(item.turn, k))
+
+
+NO_PAIRS = np.zeros((0, 2), dtype=np.int64)
+
+
+def whole(inputs):
+    return 0, len(inputs[0].first)
+
+
+def by_lanes(inputs, bins, pairs):
+    return lanes.multiply([Work(inputs, bins, pairs)], [whole(inputs)])[0][0]
+
+
+def by_scipy(inputs, bins, pairs):
+    return multiply_with_scipy(Work(inputs, bins, pairs), whole(inputs))
+
+
+def by_any(inputs, bins, pairs):
+    return multiply([Work(inputs, bins, pairs)], [whole(inputs)])[0][0]
 
 
 def direct_products(inputs, bins, pairs):
@@ -161,15 +183,15 @@ def test_two_channels(bins, one, two, conjugate):
     ]
     inputs = [m.item for m in made]
     pairs = np.array([(1, 0), (0, 1), (1, 1), (0, 0)])
-    assert lanes.serves(inputs, bins)
+    assert lanes.serves(Work(inputs, bins, NO_PAIRS))
     expected = direct_products(made, bins, pairs)
-    check(lanes.multiply_inputs(inputs, bins, pairs), expected)
+    check(by_lanes(inputs, bins, pairs), expected)
     some = pairs[[2, 0]]
     np.testing.assert_array_equal(
-        lanes.multiply_inputs(inputs, bins, some),
-        lanes.multiply_inputs(inputs, bins, pairs)[[2, 0]],
+        by_lanes(inputs, bins, some),
+        by_lanes(inputs, bins, pairs)[[2, 0]],
     )
-    check(multiply_with_scipy(inputs, bins, pairs), expected)
+    check(by_scipy(inputs, bins, pairs), expected)
 
 
 def test_part_of_wider_channels_with_a_phase_in_pieces():
@@ -179,13 +201,13 @@ def test_part_of_wider_channels_with_a_phase_in_pieces():
         make_input(rng, (2, 1, 0), 48, 30, loss=True, samples=700, pieces=3),
         make_input(rng, (8, 2, 0), 48, 30, conjugate=True, samples=96),
     ]
-    assert made[0].item.start.shape[1] * made[0].item.piece != 700
+    assert made[0].item.start.shape[0] * made[0].item.piece != 700
     inputs, pairs = [m.item for m in made], np.array([(0, 1), (0, 0), (1, 1)])
-    assert not lanes.serves(inputs, 48)
-    check(multiply_with_scipy(inputs, 48, pairs), direct_products(made, 48, pairs))
+    assert not lanes.serves(Work(inputs, 48, NO_PAIRS))
+    check(by_scipy(inputs, 48, pairs), direct_products(made, 48, pairs))
     # a power of two, but not all of the channel: the lanes' engine leaves it alone
     wide = make_input(rng, (2, 1, 0), 128, 30, samples=512).item
-    assert not lanes.serves([wide, wide], 128)
+    assert not lanes.serves(Work([wide, wide], 128, NO_PAIRS))
 
 
 TILES = [
@@ -208,10 +230,10 @@ def test_any_number_of_channels(bins, forms, pairs):
     ]
     inputs = [m.item for m in made]
     chosen = np.array(pairs)
-    assert lanes.serves(inputs, bins)
-    got = lanes.multiply_inputs(inputs, bins, chosen)
+    assert lanes.serves(Work(inputs, bins, NO_PAIRS))
+    got = by_lanes(inputs, bins, chosen)
     check(got, direct_products(made, bins, chosen))
-    check(multiply_with_scipy(inputs, bins, chosen), got, TWO_FLOAT32_ENGINES)
+    check(by_scipy(inputs, bins, chosen), got, TWO_FLOAT32_ENGINES)
     for row, (i, j) in enumerate(pairs):
         if i == j:
             assert np.all(got[row].real > 0)
@@ -225,16 +247,16 @@ def test_segments_that_fill_no_batch_and_segments_without_samples(segments):
     made = [make_input(rng, (2, 1, 0), 128, segments) for _ in range(2)]
     inputs = [m.item for m in made]
     pairs = np.array([(0, 1), (0, 0)])
-    whole = lanes.multiply_inputs(inputs, 128, pairs)
-    check(whole, direct_products(made, 128, pairs))
+    found = by_lanes(inputs, 128, pairs)
+    check(found, direct_products(made, 128, pairs))
     # beyond the samples of the last batch lies what the bits happen to be: nothing of it counts
     nothing = Stream(inputs[0].stream.data, (2, 1, 0), levels(2), np.zeros((0, 2), np.int64))
     empty = BandInput(
         **vars(inputs[0]) | {"stream": nothing, "valid": np.zeros(segments, dtype=np.int64)}
     )
-    got = lanes.multiply_inputs([empty, inputs[1]], 128, np.array([(0, 1), (0, 0), (1, 1)]))
+    got = by_lanes([empty, inputs[1]], 128, np.array([(0, 1), (0, 0), (1, 1)]))
     assert np.all(got[:2] == 0)
-    alone = lanes.multiply_inputs(inputs, 128, np.array([(1, 1)]))
+    alone = by_lanes(inputs, 128, np.array([(1, 1)]))
     np.testing.assert_array_equal(got[2], alone[0])
 
 
@@ -245,7 +267,7 @@ def test_levels_of_one_or_two_bits_need_not_be_even_and_codes_may_be_signed(bits
     made = make_input(rng, (bits, 1, 1), 128, 20, loss=True)
     pairs = np.array([(0, 0), (0, 1), (1, 1)])
     both = [made, make_input(rng, (2, 1, 0), 128, 20)]
-    got = multiply_inputs([m.item for m in both], 128, pairs)
+    got = by_any([m.item for m in both], 128, pairs)
     check(got, direct_products(both, 128, pairs))
 
 
@@ -255,11 +277,8 @@ def test_the_sum_of_pieces_is_that_of_the_whole():
     made = [make_input(rng, (2, 1, 0), 128, 5 * LANES, loss=True) for _ in range(2)]
     inputs, pairs = [m.item for m in made], np.array([(0, 0), (0, 1), (1, 1)])
     cuts = [0, 7, 7 + LANES, 5 * LANES]
-    parts = [
-        lanes.multiply_inputs([cut(i, slice(a, b)) for i in inputs], 128, pairs)
-        for a, b in pairwise(cuts)
-    ]
-    check(sum(parts), lanes.multiply_inputs(inputs, 128, pairs), TWO_FLOAT32_ENGINES)
+    parts = [by_lanes([cut(i, slice(a, b)) for i in inputs], 128, pairs) for a, b in pairwise(cuts)]
+    check(sum(parts), by_lanes(inputs, 128, pairs), TWO_FLOAT32_ENGINES)
 
 
 def test_what_the_lanes_do_not_serve_is_left_to_scipy():
@@ -267,14 +286,14 @@ def test_what_the_lanes_do_not_serve_is_left_to_scipy():
     pairs = np.array([(0, 1), (2, 2), (2, 0)])
     three = [(2, 1, 0), (2, 2, 0), (8, 1, 0)]
     made = [make_input(rng, form, 128, 40, loss=True) for form in three]
-    assert not lanes.serves([m.item for m in made], 128)  # three kinds
-    check(multiply_inputs([m.item for m in made], 128, pairs), direct_products(made, 128, pairs))
+    assert not lanes.serves(Work([m.item for m in made], 128, NO_PAIRS))  # three kinds
+    check(by_any([m.item for m in made], 128, pairs), direct_products(made, 128, pairs))
     odd = [make_input(rng, (2, 1, 0), 150, 40) for _ in three]
-    assert not lanes.serves([m.item for m in odd], 150)
-    check(multiply_inputs([m.item for m in odd], 150, pairs), direct_products(odd, 150, pairs))
+    assert not lanes.serves(Work([m.item for m in odd], 150, NO_PAIRS))
+    check(by_any([m.item for m in odd], 150, pairs), direct_products(odd, 150, pairs))
     bent = make_input(rng, (4, 1, 0), 128, 4).item
     stream = Stream(bent.stream.data, (4, 1, 0), levels(4) ** 3, bent.stream.runs)
-    assert not lanes.serves([BandInput(**vars(bent) | {"stream": stream})], 128)
+    assert not lanes.serves(Work([BandInput(**vars(bent) | {"stream": stream})], 128, NO_PAIRS))
 
 
 # -- tables and phasors ---------------------------------------------------------------------------
@@ -316,41 +335,62 @@ def test_twiddle_factors_make_a_transform():
     check(last[lanes.bin_order(128)], np.fft.fft(x)[:128], 1e-6)
 
 
-def test_phasors():
-    rng = np.random.default_rng(2)
-    cosine, sine = np.empty(LANES), np.empty(LANES)
-    for scale in (1e-9, 1.0, 1e6):
-        turns = rng.uniform(-scale, scale, LANES)
-        for factor in (1.0, 0.5, 48.0):
-            _lane_kernels.phasors(turns, factor, cosine, sine)
-            angle = [2 * np.pi * float(Fraction(t * factor) % 1) for t in turns]
-            np.testing.assert_allclose(cosine, np.cos(angle), atol=PHASOR, rtol=0)
-            np.testing.assert_allclose(sine, np.sin(angle), atol=PHASOR, rtol=0)
+LEGS = 1024
 
 
-def test_phasors_of_a_batch():
+@kernel()
+def phasors_of_a_batch(batch, spin, groups):
+    set_phasors(LEGS, batch, spin, groups)
+
+
+RADICES = (8, 8, 4, 8)
+
+
+@kernel()
+def ramp_of(turn, steps):
+    set_ramp(RADICES, turn, steps)
+
+
+def elements(flat):
+    parts = flat.reshape(-1, 2, LANES)
+    return parts[:, 0] + 1j * parts[:, 1]
+
+
+@needs_lanes
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
+def test_phasors_of_a_batch(scale):
     """`set_phasors`: a group's samples, one step, and the legs of the first butterfly."""
     rng = np.random.default_rng(3)
-    legs, single = 1024, 1e-7
-    start, step = rng.uniform(-0.5, 0.5, (2, LANES))
-    amplitude = (np.arange(LANES) % 3 > 0).astype(float)
-    spin = np.zeros(5 * ELEMENT, np.float32)
-    groups = np.zeros(legs // GROUP * ELEMENT, np.float32)
-    _lane_kernels.set_phasors(start, step, amplitude, legs, np.zeros((5, LANES)), spin, groups)
-
-    def elements(flat):
-        parts = flat.reshape(-1, 2, LANES)
-        return parts[:, 0] + 1j * parts[:, 1]
-
-    turns = np.array([1.0, *(np.array([0.5, 1.5, 2.5, 3.5]) * legs)])
+    batch = rng.uniform(-0.5, 0.5, (4, LANES))
+    batch[0] = rng.uniform(-scale, scale, LANES)
+    start, step = batch[:2]
+    amplitude = batch[2] = (np.arange(LANES) % 3 > 0).astype(float)
+    spin, groups = (aligned_zeros(n) for n in (5, LEGS // GROUP))
+    phasors_of_a_batch(batch, spin, groups)
+    turns = np.array([1.0, *(np.array([0.5, 1.5, 2.5, 3.5]) * LEGS)])
     np.testing.assert_allclose(
-        elements(spin), np.exp(2j * np.pi * np.outer(turns, step)), atol=single, rtol=0
+        elements(spin), np.exp(2j * np.pi * np.outer(turns, step)), atol=PHASOR, rtol=0
     )
-    at = np.arange(legs // GROUP) * GROUP + 3.5 * legs
+    at = np.arange(LEGS // GROUP) * GROUP + 3.5 * LEGS
     np.testing.assert_allclose(
-        elements(groups), amplitude * np.exp(2j * np.pi * (start + np.outer(at, step))),
-        atol=single, rtol=0,
+        elements(groups), amplitude * np.exp(2j * np.pi * (start % 1.0 + np.outer(at, step))),
+        atol=PHASOR, rtol=0,
     )  # fmt: skip
+
+
+@needs_lanes
+def test_the_steps_of_a_ramp():
+    turn = np.random.default_rng(4).uniform(-0.5, 0.5, LANES)
+    steps = aligned_zeros(len(RADICES))
+    ramp_of(turn, steps)
+    weights = np.cumprod((1, *RADICES[:-1]))
+    np.testing.assert_allclose(
+        elements(steps), np.exp(2j * np.pi * np.outer(weights, turn)), atol=PHASOR, rtol=0
+    )
+
+
+def aligned_zeros(count):
+    return lanes.aligned(count * ELEMENT, np.float32)
 
 
 def emitted(change, count):
@@ -434,16 +474,16 @@ def test_samples_that_are_valid_at_both_ends(sides):
         assert counts.tolist() == [int(valid[a : a + samples].sum()) for a in first]
         zeros = np.zeros(len(first))
         stream = Stream(np.zeros(PACKED_MARGIN, np.uint8), (2, 1, 0), levels(2), runs)
-        flat = zeros[:, np.newaxis]
-        made.append(
-            BandInput(stream, False, samples, samples, first, flat, flat, zeros, counts)
-        )
+        flat = zeros[np.newaxis]
+        made.append(BandInput(stream, False, samples, samples, first, flat, flat, zeros, counts))
         exact.append(np.array([valid[a : a + samples] for a in first]))
     pairs = np.array([(0, 1), (1, 0), (0, 0)])
-    whole = max(made[0].samples, made[1].samples)
-    fine = [np.repeat(mask, whole // mask.shape[1], axis=1) for mask in exact]
-    wanted = [np.count_nonzero(fine[i] & fine[j]) / whole for i, j in pairs]
-    np.testing.assert_allclose(count_pairs(made, pairs), wanted, rtol=1e-12, atol=1e-12)
+    longest = max(made[0].samples, made[1].samples)
+    fine = [np.repeat(mask, longest // mask.shape[1], axis=1) for mask in exact]
+    wanted = [np.count_nonzero(fine[i] & fine[j]) / longest for i, j in pairs]
+    np.testing.assert_allclose(
+        count_pairs(Work(made, 0, pairs), whole(made)), wanted, rtol=1e-12, atol=1e-12
+    )
 
 
 def exactly(poly, offset):
@@ -487,14 +527,14 @@ def test_segments_are_placed_where_the_model_says(array_recording):
         # an epoch resolves 15 picoseconds
         assert abs(float(reading - (int(steering.first[m]) + Fraction(steering.rest[m])))) < 2e-4
         assert abs(steering.rest[m]) <= 0.5
-        assert abs(steering.delay[m, 0] - float(total)) < 2e-15
+        assert abs(steering.delay[0, m] - float(total)) < 2e-15
     assert len(used) >= 6  # pieces of both
     h = 1e-4
     for m in range(20, chunk.segments, 301):
         at = float(seconds_between(label, ahead)) + (2 * bins * m + bins) / rate
         if not h < at % 0.05 < 0.05 - h or not h < (at + 1) % 0.07 < 0.07 - h:
             continue
-        for order, found in ((1, steering.rate[m, 0]), (2, steering.acceleration[m, 0])):
+        for order, found in ((1, steering.rate[0, m]), (2, steering.acceleration[0, m])):
             wanted = delay.at_offset(at, order) + clock.at_offset(at + 1.0, order)
             assert found == pytest.approx(float(wanted), rel=1e-9, abs=1e-18)
 
@@ -503,7 +543,8 @@ def test_segments_are_placed_where_the_model_says(array_recording):
 
 
 @pytest.mark.parametrize(
-    "name", ["_fourier", "_vectors", "_lane_layout", "_lane_front", "_lane_passes"]
+    "name",
+    ["_fourier", "_vectors", "_lane_layout", "_lane_phasors", "_lane_front", "_lane_passes"],
 )
 def test_a_changed_emitter_changes_the_digest(tmp_path, name):
     """A kernel that was emitted by other code is never served from the cache."""
@@ -544,7 +585,7 @@ def on_this_machine(case):
     bins, forms, pairs = CASES[case]
     rng = np.random.default_rng(case)
     made = [make_input(rng, form, bins, 53, loss=True) for form in forms]
-    return multiply_inputs([m.item for m in made], bins, np.array(pairs))
+    return by_any([m.item for m in made], bins, np.array(pairs))
 
 
 def cpu_features():

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from kitestring.correlate.store import CHECKSUM, MODEL, read_visibilities, write_visibilities
+from kitestring.correlate.gather import Integration
+from kitestring.correlate.store import (
+    CHECKSUM,
+    MODEL,
+    block_length,
+    mean_visibilities,
+    open_writer,
+    read_visibilities,
+)
 from kitestring.correlate.types import ChannelVisibilities, Visibilities
 from kitestring.errors import FormatError, MissingDataError
 from kitestring.model.polynomials import DelayModel, PiecewisePolynomial, StationDelay
@@ -46,6 +55,20 @@ def vis():
     return Visibilities(
         "scan/1", "0552+398", baselines, epoch, np.full(4, 1.0), tuple(channels), model
     )
+
+
+def write_visibilities(path, vis, uvw=None):
+    """Write visibilities that are at hand, one integration after the other."""
+    writer = open_writer(
+        path, vis, inputs="", block=block_length(vis), created="2026-03-01T10:00:00.000",
+        uvw=None if uvw is None else lambda: uvw,
+    )  # fmt: skip
+    for t in range(len(vis.epoch)):
+        data = tuple(c.data[t] for c in vis.channels)
+        weight = tuple(c.weight[t] for c in vis.channels)
+        efficiency = tuple(np.broadcast_to(c.efficiency, c.weight.shape)[t] for c in vis.channels)
+        writer.add(Integration(t, data, weight, efficiency))
+    writer.finish()
 
 
 def test_what_is_written_is_read_back_to_the_last_bit(vis, tmp_path):
@@ -136,6 +159,24 @@ def test_fractions_without_polarizations_are_refused(vis, tmp_path):
     node.create_array("VALID_FRACTION", data=np.ones((4, 3)), dimension_names=old)
     with pytest.raises(FormatError, match=r"VALID_FRACTION .*polarization.* Correlate again"):
         read_visibilities(path)
+
+
+def test_the_mean_is_that_of_valid_samples(vis, tmp_path):
+    lost = vis.channels[0].weight.copy()
+    lost[:, 1, 3] = 0.0  # a product of which nothing is valid
+    channels = (replace(vis.channels[0], weight=lost), vis.channels[1])
+    write_visibilities(tmp_path / "vis.zarr", replace(vis, channels=channels))
+    mean = mean_visibilities(tmp_path / "vis.zarr")
+    assert mean.integration.tolist() == [4.0]
+    assert float(mean.epoch[0].since(vis.epoch[0])) == pytest.approx(1.5, abs=1e-8)
+    for one, found in zip(channels, mean.channels, strict=True):
+        weight = one.weight[:, :, None]
+        with np.errstate(invalid="ignore"):
+            wanted = (weight * one.data).sum(axis=0) / weight.sum(axis=0)
+        # sums of float64, stored as float32
+        np.testing.assert_allclose(found.data[0], wanted, rtol=2e-7, atol=2e-7)
+        np.testing.assert_allclose(found.weight[0], one.weight.mean(axis=0))
+    assert np.isnan(mean.channels[0].data[0, 1, :, 3]).all()
 
 
 def test_no_store_is_said(tmp_path):

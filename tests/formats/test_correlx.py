@@ -236,6 +236,7 @@ def test_real_voltages_correlate_as_correlx_did(data_dir):
     vis = correlate(
         recordings, setup.model, bins=setup.bins, start=start, stop=start.shifted(length),
         integration=length, products="all", baselines=[("GS", "GS"), ("GS", "K2"), ("K2", "K2")],
+        quantisation="off",
     )  # fmt: skip
     ours = normalised(rows_of(vis))
     cross = {key: row for key, row in ours.items() if key[1] != key[2]}

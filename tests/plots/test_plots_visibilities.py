@@ -21,7 +21,7 @@ def scan(products=("XX",), baselines=(("A", "A"), ("A", "B"), ("B", "B"))):
         f = 8.4e9 + 16e6 * k + np.arange(BINS) * 8e6 / BINS
         data = np.full((2, len(baselines), BINS, len(products)), np.nan + 0j)
         for b, pair in enumerate(baselines):
-            powers = {"A": 4.0, "B": 1.0}
+            powers = {"A": 4.0, "B": 1.0, "C": 1.0}
             if pair[0] == pair[1]:
                 data[:, b] = powers[pair[0]]
             else:
@@ -55,7 +55,7 @@ def test_a_product_that_is_lost_alone_is_not_drawn_lower():
 def test_spectra_and_lags_are_shown():
     figure = plot_spectra(scan())
     power, amplitude, phase, lag = figure.axes
-    assert "Q1, scan No1: 2 s in 2 integrations" in figure.get_suptitle()
+    assert "Q1, scan No1: mean of 2 s" in figure.get_suptitle()
     assert [np.nanmax(line.get_ydata()) for line in drawn(power)] == pytest.approx([4.0, 1.0])
     (curve,) = drawn(amplitude)
     assert np.nanmax(curve.get_ydata()) == pytest.approx(COHERENCE)
@@ -88,13 +88,43 @@ def test_a_reference_is_laid_over_at_our_scale():
 
 
 def test_autocorrelations_alone_can_be_drawn():
-    figure = plot_spectra(scan(baselines=(("A", "A"),)))
-    power, amplitude, _, lag = figure.axes
+    (power,) = plot_spectra(scan(baselines=(("A", "A"),))).axes
     assert len(drawn(power)) == 1
-    assert drawn(amplitude) == drawn(lag) == []
 
 
 def test_products_that_were_not_formed_are_left_out():
     vis = scan(products=("XX", "XY", "YY"))
-    labels = [text.get_text() for text in plot_spectra(vis).axes[3].get_legend().get_texts()]
-    assert labels == ["A-B XX"]
+    _, amplitude, phase, lag = plot_spectra(vis).axes
+    assert [len(drawn(axis)) for axis in (amplitude, phase, lag)] == [1, 1, 1]
+
+
+def test_each_baseline_is_drawn_on_its_own():
+    names = ("A", "B", "C")
+    baselines = tuple((a, b) for i, a in enumerate(names) for b in names[i:])
+    vis = scan(("XX", "YY"), baselines)
+    channels = []
+    for channel in vis.channels:
+        data = np.repeat(channel.data[..., :1], 2, axis=3)
+        data[:, [b for b, (one, two) in enumerate(baselines) if one == two]] = 1.0
+        channels.append(replace(channel, data=data))
+    figure = plot_spectra(replace(vis, channels=tuple(channels)))
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    assert [t for t in titles if "-" in t] == ["A-B", "A-C", "B-C"]
+    assert len(figure.axes) == 1 + 3 * 3
+    lags = [axis for axis in figure.axes if axis.get_title(loc="left").startswith("amplitude")]
+    assert [t.get_text() for t in lags[0].get_legend().get_texts()] == ["XX", "YY"]
+    assert plot_spectra(scan()).get_size_inches()[1] < figure.get_size_inches()[1]
+
+
+def test_lags_are_those_of_most_channels():
+    vis = scan()
+    wide = vis.channels[1]
+    step = np.diff(wide.frequency[:2])[0]
+    more = wide.frequency[0] + 32e6 + step * np.arange(2 * BINS)
+    data = np.repeat(wide.data, 2, axis=2)
+    channels = (*vis.channels, replace(wide, frequency=more, data=data))
+    lag = plot_spectra(replace(vis, channels=channels)).axes[3]
+    x, y = drawn(lag)[0].get_data()
+    assert len(x) == BINS
+    assert x[np.argmax(y)] == pytest.approx(DELAY * 1e6)
+    assert y.max() == pytest.approx(COHERENCE)

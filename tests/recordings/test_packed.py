@@ -15,7 +15,6 @@ from kitestring.errors import ConfigurationError, RecordingWarning
 from kitestring.model.time import Epoch
 from kitestring.recordings._packed_kernels import (
     BATCH,
-    copy_bytes,
     exchange_masks,
     join_frames,
     split_channels,
@@ -286,18 +285,20 @@ def test_split_channels(bits, word, words, seed):
     samples = generator.integers(0, 2, (words * count, count, bits), dtype=np.uint8)
     kind = np.dtype(f"u{word // 8}")
     joined = np.packbits(samples.reshape(-1), bitorder="little").view(kind)
-    parted = np.empty((count, words), dtype=kind)
-    split_channels(joined, bits, exchange_masks(count, bits), parted)
-    for channel in range(count):
+    rows = generator.permutation(count) - 1  # one channel is not wanted
+    parted = np.full((count, words + 2), 7, dtype=kind)
+    split_channels(joined, bits, exchange_masks(count, bits), rows, parted)
+    for channel, row in enumerate(rows):
         wanted = np.packbits(samples[:, channel].reshape(-1), bitorder="little")
-        assert_array_equal(parted[channel].view(np.uint8), wanted)
+        if row >= 0:
+            assert_array_equal(parted[row, :words].view(np.uint8), wanted)
+    assert np.all(parted[:, words:] == 7)
+    assert np.all(parted[-1] == 7)
 
 
-def test_join_frames_and_copy_bytes():
+def test_join_frames():
     data = np.arange(1, 101, dtype=np.uint8)
     out = np.full(40, 99, dtype=np.uint8)
     join_frames(data, np.array([30, -1, 0, 92]), 8, out)
     wanted = np.concatenate([data[30:38], np.zeros(8), data[:8], data[92:], [99] * 8])
     assert_array_equal(out, wanted)
-    copy_bytes(data[:4], out)
-    assert_array_equal(out[:8], [1, 2, 3, 4, *data[34:38]])

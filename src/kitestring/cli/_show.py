@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDE = 140  # columns where nobody looks at a terminal
+PAUSE = 30.0  # s between lines of progress there
 out = Console(highlight=False)
 if not out.is_terminal:
     out = Console(highlight=False, width=WIDE)
@@ -58,20 +59,24 @@ def progress() -> Iterator[Tell]:
 
 
 class _Lines:
-    """Tell each stage once when it begins and once when it is done."""
+    """Tell each stage when it begins, when it is done, and now and then between."""
 
     def __init__(self) -> None:
         self.begun: dict[str, float] = {}
         self.done: set[str] = set()
+        self.told = time.perf_counter()
 
     def __call__(self, what: str, fraction: float) -> None:
         stage = what.split(" ", 1)[0]
         if stage not in self.begun:
-            self.begun[stage] = time.perf_counter()
+            self.begun[stage] = self.told = time.perf_counter()
             err.print(f"{stage} ...")
         elif fraction >= 1.0 and stage not in self.done:
             self.done.add(stage)
             err.print(f"{stage}: {time.perf_counter() - self.begun[stage]:.1f} s")
+        elif fraction < 1.0 and time.perf_counter() - self.told > PAUSE:
+            self.told = time.perf_counter()
+            err.print(f"{fraction:4.0%} {what}", markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

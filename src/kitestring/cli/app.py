@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kitestring import __version__
-from kitestring.cli import catalogues, demo, describe, predict, session, simulate
+from kitestring.cli import catalogues, correlate, demo, describe, predict, session, simulate
 
 app = typer.Typer(
     name="kitestring",
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 session_app = typer.Typer(help="Make sessions.", no_args_is_help=True)
 
+app.command("correlate")(correlate.correlate)
 app.command("demo")(demo.demo)
 app.command("describe")(describe.describe_command)
 app.command("predict")(predict.predict)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from kitestring.session.run import StageStatus
 
 _COLOURS = {"done": "green", "to do": "yellow", "failed": "red", "interrupted": "red"}
 
@@ -27,7 +31,7 @@ def run(
 
     with _show.progress() as tell:
         rows = run_session(directory, only=only or (), again=again, progress=tell, threads=threads)
-    _print(directory, rows, as_json)
+    print_stages(rows, as_json, directory)
 
 
 def status(
@@ -37,7 +41,7 @@ def status(
     """Show where every stage of a session stands."""
     from kitestring.session.run import session_status
 
-    _print(directory, session_status(directory), as_json)
+    print_stages(session_status(directory), as_json, directory)
 
 
 def new(
@@ -54,7 +58,8 @@ def new(
     _show.out.print(f"written: {session_from_correlx(directory, correlx)}")
 
 
-def _print(directory: Path, rows: list, as_json: bool) -> None:  # type: ignore[type-arg]
+def print_stages(rows: Sequence[StageStatus], as_json: bool, directory: Path | None = None) -> None:
+    """Print where stages stand, and where the report of `directory` lies, if there is one."""
     from dataclasses import asdict
 
     from kitestring.cli import _show
@@ -67,6 +72,5 @@ def _print(directory: Path, rows: list, as_json: bool) -> None:  # type: ignore[
         text = row.message or _show.told(row.summary)
         _show.out.print(f"{row.name:12} [{colour}]{row.state:11}[/] ", end="")
         _show.out.print(text, markup=False, soft_wrap=True)
-    report = directory / "report.html"
-    if report.exists():
-        _show.out.print(f"report: {report}")
+    if directory is not None and (directory / "report.html").exists():
+        _show.out.print(f"report: {directory / 'report.html'}")

@@ -9,8 +9,11 @@ sum is reordered, so results do not depend on how a loop was vectorised.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from kitestring._jit import kernel
@@ -21,8 +24,10 @@ Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 BLOCK = 32
+ROUND = 6755399441055744.0  # 1.5 * 2^52: adding and taking it away rounds to a whole number
 CONTRACT = {"contract"}
 TWO_PI = 2.0 * math.pi
+COUNTED_WHOLE, COUNTED_BLOCK = 1 << 15, 512  # words of 64 bits
 
 
 @kernel(fastmath=CONTRACT)
@@ -45,17 +50,17 @@ def rotate_real(
 ) -> None:
     """Cut real samples into segments and turn sample k of a piece by start + step k cycles.
 
-    samples (n,) float32; first (segment,) int64; start, step (segment, piece) cycles;
+    samples (n,) float32; first (segment,) int64; start, step (piece, segment) cycles;
     piece: samples in a piece, the last one may be shorter; out (segment, 2 N) float32:
     real and imaginary parts in turn.
     """
     table = np.empty((2, BLOCK), np.float32)
     length = out.shape[1] // 2
     for s in range(first.shape[0]):
-        for p in range(start.shape[1]):
-            sr, si = fill_table(step[s, p], table)
-            pr = math.cos(TWO_PI * start[s, p])
-            pi = math.sin(TWO_PI * start[s, p])
+        for p in range(start.shape[0]):
+            sr, si = fill_table(step[p, s], table)
+            pr = math.cos(TWO_PI * start[p, s])
+            pi = math.sin(TWO_PI * start[p, s])
             end = min((p + 1) * piece, length)
             for low in range(p * piece, end, BLOCK):
                 count = min(BLOCK, end - low)
@@ -77,10 +82,10 @@ def rotate_complex(
     table = np.empty((2, BLOCK), np.float32)
     length = out.shape[1] // 2
     for s in range(first.shape[0]):
-        for p in range(start.shape[1]):
-            sr, si = fill_table(step[s, p], table)
-            pr = math.cos(TWO_PI * start[s, p])
-            pi = math.sin(TWO_PI * start[s, p])
+        for p in range(start.shape[0]):
+            sr, si = fill_table(step[p, s], table)
+            pr = math.cos(TWO_PI * start[p, s])
+            pi = math.sin(TWO_PI * start[p, s])
             end = min((p + 1) * piece, length)
             for low in range(p * piece, end, BLOCK):
                 count = min(BLOCK, end - low)
@@ -170,28 +175,68 @@ def multiply(x: Singles, segments: int, pairs: Integers, total: Floats) -> None:
 
 
 @kernel(fastmath=CONTRACT)
-def evaluate(total: Floats, at: Floats, value: Floats, slope: Floats, bend: Floats) -> None:
-    """Set a polynomial and its two derivatives at each time: total (order + 1,) ascends in powers.
+def add_taylor(rows: Floats, piece: int, about: float, series: Floats) -> None:
+    """Add a polynomial's Taylor series about a time after its piece's start to `series`."""
+    order = rows.shape[1] - 1
+    shifted = rows[piece].copy()
+    for j in range(order):
+        for k in range(order - 1, j - 1, -1):
+            shifted[k] += about * shifted[k + 1]
+    for k in range(order + 1):
+        series[k] += shifted[k]
 
-    The other arrays are (n,).
+
+@kernel(fastmath=CONTRACT)
+def follow(
+    rows1: Floats, interval1: float, begin1: float, rows2: Floats, interval2: float,
+    begin2: float, first: float, step: float, value: Floats, slope: Floats, bend: Floats,
+) -> None:  # fmt: skip
+    """Set the sum of two piecewise polynomials and its derivatives at times first + i step.
+
+    rows (piece, order + 1): ascending powers of the seconds since a piece's start, each
+    `interval` long; begin: seconds from the start of the first piece to time 0.
     """
-    order = total.shape[0] - 1
-    for i in range(at.shape[0]):
-        x = at[i]
-        v, once, twice = total[order], 0.0, 0.0
-        for k in range(order - 1, -1, -1):
-            twice = twice * x + once
-            once = once * x + v
-            v = v * x + total[k]
-        value[i] = v
-        slope[i] = once
-        bend[i] = 2.0 * twice
+    count = value.shape[0]
+    order = max(rows1.shape[1], rows2.shape[1], 3) - 1
+    series = np.empty(order + 1)
+    x = np.empty(BLOCK)
+    low = 0
+    while low < count:
+        piece1 = min(max(int((begin1 + first + low * step) / interval1), 0), rows1.shape[0] - 1)
+        piece2 = min(max(int((begin2 + first + low * step) / interval2), 0), rows2.shape[0] - 1)
+        end = count
+        if piece1 < rows1.shape[0] - 1:
+            end = min(end, math.ceil(((piece1 + 1) * interval1 - begin1 - first) / step))
+        if piece2 < rows2.shape[0] - 1:
+            end = min(end, math.ceil(((piece2 + 1) * interval2 - begin2 - first) / step))
+        end = max(end, low + 1)
+        about = first + (low + end) // 2 * step
+        series[:] = 0.0
+        add_taylor(rows1, piece1, begin1 + about - piece1 * interval1, series)
+        add_taylor(rows2, piece2, begin2 + about - piece2 * interval2, series)
+        for begin in range(low, end, BLOCK):
+            stop = min(begin + BLOCK, end)
+            v, once, twice = value[begin:stop], slope[begin:stop], bend[begin:stop]
+            for i in range(stop - begin):
+                x[i] = first + (begin + i) * step - about
+                v[i] = series[order]
+                once[i] = 0.0
+                twice[i] = 0.0
+            for k in range(order - 1, -1, -1):
+                c = series[k]
+                for i in range(stop - begin):
+                    twice[i] = twice[i] * x[i] + once[i]
+                    once[i] = once[i] * x[i] + v[i]
+                    v[i] = v[i] * x[i] + c
+            for i in range(stop - begin):
+                twice[i] *= 2.0
+        low = end
 
 
 @kernel(fastmath=CONTRACT)
 def place_segments(
     delay: Floats, whole: int, rest: float, first: int, samples: int, rate: float,
-    out_first: Integers, out_rest: Floats,
+    out_first: Integers, out_rest: Floats, out_turn: Floats,
 ) -> None:  # fmt: skip
     """Place segments, delay (segment,) s; see `kitestring.correlate.steering.Steering`.
 
@@ -199,32 +244,34 @@ def place_segments(
     """
     for i in range(delay.shape[0]):
         place = rest + delay[i] * rate
-        shift = np.rint(place)
+        shift = (place + ROUND) - ROUND
         out_first[i] = whole + (first + i) * samples + np.int64(shift)
         out_rest[i] = place - shift
+        out_turn[i] = (place - shift) / samples
 
 
 @kernel(fastmath=CONTRACT)
-def segment_phases(
-    delay: Floats, slope: Floats, bend: Floats, since: Floats, rest: Floats, samples: int,
-    piece: int, rate: float, zero: float, middle: float, start: Floats, step: Floats,
+def turn_segments(
+    delay: Floats, slope: Floats, bend: Floats, since: Floats, rest: Floats, count: int,
+    rate: float, zero: float, middle: float, shift: float, constant: float, each: float,
+    start: Floats, step: Floats,
 ) -> None:  # fmt: skip
-    """Set the phase of a piece's first sample and the step, cycles; see `Steering.phase`.
+    """Set what one piece of each segment is turned by; see `Steering.turns`.
 
-    since: what delay has grown by since the segment's middle; zero: sky frequency of
-    baseband zero; middle: of the middle of the band, from there.
+    delay ... since (segment,): the piece's. count: its samples; zero: sky frequency of
+    baseband zero; middle: of the middle of the band, from there; shift, each: cycles a
+    sample and a segment, constant: cycles, to add. Sets start and step (segment,), cycles.
     """
     for i in range(delay.shape[0]):
-        for p in range(delay.shape[1]):
-            count = min(piece, samples - p * piece)
-            shift = -rest[i] / rate - since[i, p]
-            at = zero * (delay[i, p] + shift * (slope[i, p] + 0.5 * shift * bend[i, p]))
-            at += middle * since[i, p]
-            each = zero * (slope[i, p] * (1.0 - slope[i, p]) + shift * bend[i, p])
-            each = (each + middle * slope[i, p]) / rate
-            begin = at - each * (count / 2)
-            start[i, p] = begin - np.rint(begin)
-            step[i, p] = each
+        early = -rest[i] / rate - since[i]
+        at = zero * (delay[i] + early * (slope[i] + 0.5 * early * bend[i])) + middle * since[i]
+        turn = zero * (slope[i] * (1.0 - slope[i]) + early * bend[i]) + middle * slope[i]
+        turn = turn / rate
+        begin = at - turn * (0.5 * count)
+        begin -= (begin + ROUND) - ROUND
+        more = each * i + constant - rest[i] * shift
+        start[i] = begin + (more - ((more + ROUND) - ROUND))
+        step[i] = turn + shift
 
 
 @kernel()
@@ -273,3 +320,107 @@ def count_both(
                         shared += b - a
             total += shared / (n1 * n2)
     return total
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _ones(typing: Any, word: Any) -> Any:
+    """Return how many bits of a word are set: one instruction, which numba has no name for."""
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.ctpop(values[0])
+
+    return types.uint64(types.uint64), emit
+
+
+_LOW_BITS = np.uint64(0x5555555555555555)
+
+
+@kernel()
+def count_words(words: NDArray[np.uint64], bits: int, out: Integers) -> None:
+    """Add to out (4,) how often each code of 1 or 2 bits occurs in packed words (n,)."""
+    high, low, both = np.uint64(0), np.uint64(0), np.uint64(0)
+    for k in range(words.shape[0]):
+        one, two = (words[k] >> np.uint64(1)) & _LOW_BITS, words[k] & _LOW_BITS
+        high += _ones(one)
+        low += _ones(two)
+        both += _ones(one & two)
+    h, x, b = np.int64(high), np.int64(low), np.int64(both)
+    if bits == 1:
+        out[0] += 64 * words.shape[0] - h - x
+        out[1] += h + x
+    else:
+        out[0] += 32 * words.shape[0] - h - x + b
+        out[1] += x - b
+        out[2] += h - b
+        out[3] += b
+
+
+@kernel()
+def count_codes(
+    packed: NDArray[np.uint8], bits: int, low: int, high: int, whole: bool, out: Integers
+) -> None:
+    """Add to out (4,) how often each code of 1 or 2 bits occurs from value `low` up to `high`.
+
+    Unless `whole`, of more than `COUNTED_WHOLE` words `COUNTED_BLOCK` of four times as many
+    are looked at: they come from the slow end of the memory, and gains are known well
+    enough. Which ones depends on `low` alone, not on where the stream lies in memory.
+    """
+    words = packed[: packed.shape[0] // 8 * 8].view(np.uint64)
+    each = 64 // bits
+    begin = -(-low // each)
+    end = max(high // each, begin)
+    middle = (begin * each, end * each)
+    mask = (1 << bits) - 1
+    if end - begin > COUNTED_WHOLE and not whole:
+        for k in range(begin, end, 4 * COUNTED_BLOCK):
+            count_words(words[k : min(k + COUNTED_BLOCK, end)], bits, out)
+    elif end > begin:
+        count_words(words[begin:end], bits, out)
+    else:
+        middle = (high, high)
+    for a, z in ((low, middle[0]), (middle[1], high)):
+        for k in range(a, z):
+            out[(packed[k * bits >> 3] >> (k * bits & 7)) & mask] += 1
+
+
+@kernel()
+def count_parts(
+    packed: NDArray[np.uint8], bits: int, parts: int, runs: Integers, edges: Integers,
+    whole: bool, out: Integers,
+) -> None:  # fmt: skip
+    """Add to out (n, 4) how often each code occurs in the valid samples of n stretches.
+
+    runs (m, 2): stretches of valid samples; edges (n, 2): begin and end of those that are
+    counted. Both parts of complex samples count. whole: see `count_codes`.
+    """
+    for p in range(edges.shape[0]):
+        low, high = edges[p, 0], edges[p, 1]
+        for r in range(np.searchsorted(runs[:, 1], low, side="right"), runs.shape[0]):
+            if runs[r, 0] >= high:
+                break
+            first, last = parts * max(runs[r, 0], low), parts * min(runs[r, 1], high)
+            count_codes(packed, bits, first, last, whole, out[p])
+
+
+@kernel()
+def count_values(values: Singles, low: int, high: int, levels: Singles, out: Integers) -> bool:
+    """Add to out (state,) how often each value occurs from `low` up to `high`.
+
+    levels (state,): the values, NaN where none is known yet: they are set as they are found.
+    Returns whether no other values occur.
+    """
+    known = 0
+    for s in range(levels.shape[0]):
+        if known == high - low:
+            break
+        if np.isnan(levels[s]):
+            for k in range(low, high):
+                if not (levels[:s] == values[k]).any():
+                    levels[s] = values[k]
+                    break
+        level, count = levels[s], 0
+        for k in range(low, high):
+            count += values[k] == level
+        out[s] += count
+        known += count
+    return known == high - low

@@ -192,7 +192,7 @@ def begin(
     after a lane are read too). levels (2 ELEMENT,) float32, for the real and then the
     imaginary part: a table of 2 or 4 levels repeated over `LANES`, then scale and offset (4
     bits and more; of 32 bits the imaginary scale alone). spin, groups: see
-    `kitestring.correlate._lane_kernels.set_phasors`; groups are used up. words:
+    `kitestring.correlate._lane_phasors.set_phasors`; groups are used up. words:
     scratch of 8 LANES^2 uint32. data: the rows of the first pass, `PAD` elements apart.
     """
     radices, kind = literals(plan), literals(form)

@@ -1,7 +1,6 @@
 """The lane-batched FX engine: loops over batches of segments, compiled for a size and a format.
 
-A batch is `LANES` segments. Phasors are set up in float64 with a polynomial of
-our own, which vectorises where a call of sine does not.
+A batch is `LANES` segments.
 """
 
 from __future__ import annotations
@@ -16,8 +15,15 @@ from numpy.typing import NDArray
 
 from kitestring._jit import kernel
 from kitestring.correlate._lane_front import begin
-from kitestring.correlate._lane_layout import ELEMENT, GROUP, address_of, byte_at
+from kitestring.correlate._lane_layout import (
+    ELEMENT,
+    address_of,
+    byte_at,
+    float_at,
+    integer_at,
+)
 from kitestring.correlate._lane_passes import finish_pair, finish_tile, multiply_block
+from kitestring.correlate._lane_phasors import set_phasors, set_ramp
 from kitestring.correlate._vectors import LANES
 
 Bytes = NDArray[np.uint8]
@@ -30,87 +36,7 @@ Kind = tuple[tuple[int, ...], Form]
 """Radices of a channel's transform and the form of its samples."""
 
 CONTRACT = {"contract"}
-ROUND = 6755399441055744.0  # 1.5 * 2^52: adding and taking it away rounds to a whole number
 FLUSH = 8  # batches that are summed in float32
-
-_COSINE = tuple((-1.0) ** k / math.factorial(2 * k) for k in range(10))
-_SINE = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in range(10))
-C0, C1, C2, C3, C4, C5, C6, C7, C8, C9 = _COSINE
-S0, S1, S2, S3, S4, S5, S6, S7, S8, S9 = _SINE
-
-
-@kernel(fastmath=CONTRACT)
-def phasors(turns: Floats, factor: float, cosine: Floats, sine: Floats) -> None:
-    """Set the cosine and sine of 2 pi factor turns[lane], to 1e-12, for `LANES` lanes."""
-    for lane in range(LANES):
-        x = turns[lane] * factor
-        x -= (x + ROUND) - ROUND
-        x *= math.pi  # half of the angle
-        z = x * x
-        c = C4 + z * (C5 + z * (C6 + z * (C7 + z * (C8 + z * C9))))
-        c = C0 + z * (C1 + z * (C2 + z * (C3 + z * c)))
-        s = S4 + z * (S5 + z * (S6 + z * (S7 + z * (S8 + z * S9))))
-        s = x * (S0 + z * (S1 + z * (S2 + z * (S3 + z * s))))
-        cosine[lane] = c * c - s * s
-        sine[lane] = 2.0 * c * s
-
-
-@kernel(fastmath=CONTRACT)
-def times(ar: Floats, ai: Floats, br: Floats, bi: Floats) -> None:
-    """Multiply the complex lanes (ar, ai) by (br, bi), in place."""
-    for lane in range(LANES):
-        real = ar[lane] * br[lane] - ai[lane] * bi[lane]
-        ai[lane] = ar[lane] * bi[lane] + ai[lane] * br[lane]
-        ar[lane] = real
-
-
-@kernel(fastmath=CONTRACT)
-def put(out: Singles, at: int, real: Floats, imag: Floats) -> None:
-    """Store complex lanes as an element."""
-    for lane in range(LANES):
-        out[at + lane] = np.float32(real[lane])
-    for lane in range(LANES):
-        out[at + LANES + lane] = np.float32(imag[lane])
-
-
-@kernel(fastmath=CONTRACT)
-def set_phasors(
-    start: Floats, step: Floats, amplitude: Floats, legs: int, lanes: Floats, spin: Singles,
-    groups: Singles,
-) -> None:  # fmt: skip
-    """Set what `begin` rotates a batch by.
-
-    start, step (LANES,): phase of the first sample and step from one sample to
-    the next, cycles; amplitude (LANES,): 0 for a lane without samples. Sets
-    groups[g] to the phasor of the samples g GROUP + 3.5 legs, and spin to the
-    phasors of one step and of 0.5, 1.5, 2.5 and 3.5 legs. lanes (5, LANES): scratch.
-    """
-    a, b, c, d, centre = lanes[0], lanes[1], lanes[2], lanes[3], lanes[4]
-    phasors(step, 1.0, a, b)
-    put(spin, 0, a, b)
-    phasors(step, 0.5 * legs, a, b)
-    phasors(step, 1.0 * legs, c, d)
-    for h in range(4):
-        put(spin, (h + 1) * ELEMENT, a, b)
-        times(a, b, c, d)
-    for lane in range(LANES):
-        centre[lane] = start[lane] + 3.5 * legs * step[lane]
-    phasors(centre, 1.0, a, b)
-    for lane in range(LANES):
-        a[lane] *= amplitude[lane]
-        b[lane] *= amplitude[lane]
-    phasors(step, 1.0 * GROUP, c, d)
-    for g in range(legs // GROUP):
-        put(groups, g * ELEMENT, a, b)
-        times(a, b, c, d)
-
-
-@kernel(fastmath=CONTRACT)
-def set_ramp(turn: Floats, weights: Integers, lanes: Floats, steps: Singles) -> None:
-    """Set the steps of a ramp: turn (LANES,) cycles a bin, weights (digit,) bins a step."""
-    for digit in range(weights.shape[0]):
-        phasors(turn, float(weights[digit]), lanes[0], lanes[1])
-        put(steps, digit * ELEMENT, lanes[0], lanes[1])
 
 
 @kernel()
@@ -160,23 +86,49 @@ def flush(sums: Singles, total: Floats) -> None:
 
 
 @kernel(inline="always")
+def place_batch(
+    c: int, low: int, stop: int, samples: int, decoded: bool, inputs: Any, batch: Floats,
+    places: Integers,
+) -> bool:  # fmt: skip
+    """Lay out segments low ... low + LANES of a channel; those from `stop` on count for nothing.
+
+    Sets batch (4, LANES) to start, step, amplitude and turn, and places (2, LANES) to the
+    bits that the lanes begin at and their first samples. Tells whether any is partly valid.
+    """
+    bits, first, start, step, turn, valid = inputs[1:7]
+    partial = False
+    for lane in range(LANES):
+        m = min(low + lane, stop - 1)
+        amplitude = 1.0 if low + lane < stop else 0.0
+        if valid[c]:
+            count = integer_at(valid[c], m)
+            if count == 0:
+                amplitude = 0.0
+            elif count < samples and not decoded:  # decoded samples that are invalid are zero
+                partial = True
+        batch[0, lane] = float_at(start[c], m)
+        batch[1, lane] = float_at(step[c], m)
+        batch[2, lane] = amplitude
+        batch[3, lane] = float_at(turn[c], m)
+        places[1, lane] = integer_at(first[c], m)
+        places[0, lane] = places[1, lane] * bits[c]
+    return partial
+
+
+@kernel(inline="always")
 def load_batch(
-    plan: tuple[int, ...], form: Form, floats: Form, legs: int, twiddles: Singles, channel: int,
-    low: int, inputs: Any, scratch: Any, data: Singles,
+    plan: tuple[int, ...], form: Form, floats: Form, legs: int, twiddles: Singles, c: int,
+    low: int, stop: int, inputs: Any, scratch: Any, data: Singles,
 ) -> None:  # fmt: skip
     """Make the first pass of a channel's segments low ... low + LANES."""
-    packed, starts, first, phase, partial, forms, levels, runs, run_edges = inputs
-    lanes, spin, groups, words, spare, spare_starts, plain = scratch
-    high = low + LANES
-    set_phasors(
-        phase[channel, 0, low:high], phase[channel, 1, low:high], phase[channel, 2, low:high],
-        legs, lanes, spin, groups,
-    )  # fmt: skip
-    if partial[channel, low // LANES]:
+    packed, forms, levels, runs, run_edges = inputs[0], inputs[7], inputs[8], inputs[9], inputs[10]
+    spin, groups, words, spare, spare_starts, plain, batch, places, _ = scratch
+    partial = place_batch(c, low, stop, 8 * legs, form[0] == 32, inputs, batch, places)
+    set_phasors(legs, batch, spin, groups)
+    if partial:
         decode_lanes(
-            packed[channel], starts[channel, low:high], first[channel, low:high], 8 * legs,
-            forms[channel], levels[channel], runs[run_edges[channel] : run_edges[channel + 1]],
-            spare, spare_starts,
+            packed[c], places[0], places[1], 8 * legs, forms[c], levels[c],
+            runs[run_edges[c] : run_edges[c + 1]], spare, spare_starts,
         )  # fmt: skip
         begin(
             plan, floats, address_of(spare), spare_starts, plain, spin, groups, words, data,
@@ -184,18 +136,53 @@ def load_batch(
         )  # fmt: skip
     else:
         begin(
-            plan, form, packed[channel], starts[channel, low:high], levels[channel], spin, groups,
-            words, data, twiddles,
+            plan, form, packed[c], places[0], levels[c], spin, groups, words, data, twiddles
         )  # fmt: skip
+
+
+@kernel()
+def give_pair(total: Floats, order: Integers, kinds: Integers, out: Floats) -> None:
+    """Put the sums of `finish_pair` in order: out (pair, bin, 2).
+
+    kinds (pair,): 0 and 1 for the powers, 2 for X1 conj(X2) and 3 for its conjugate.
+    """
+    part = LANES // 4
+    for p in range(kinds.shape[0]):
+        kind = kinds[p]
+        for k in range(order.shape[0]):
+            at = order[k] * LANES + min(kind, 2) * part
+            real, imag = 0.0, 0.0
+            for lane in range(part):
+                real += total[at + lane]
+            if kind >= 2:
+                for lane in range(part):
+                    imag += total[at + part + lane]
+            out[p, k, 0] = real
+            out[p, k, 1] = -imag if kind == 3 else imag
+
+
+@kernel()
+def give_tile(total: Floats, order: Integers, slots: Integers, count: int, out: Floats) -> None:
+    """Put the sums of `multiply_block` in order: out (pair, bin, 2).
+
+    slots (pair, 2): the slot of each pair, and 1 where its conjugate is wanted; count: of slots.
+    """
+    for p in range(slots.shape[0]):
+        slot = slots[p, 0] * ELEMENT
+        sign = -1.0 if slots[p, 1] else 1.0
+        for k in range(order.shape[0]):
+            at = order[k] // LANES * count * ELEMENT + slot + order[k] % LANES
+            out[p, k, 0] = total[at]
+            out[p, k, 1] = sign * total[at + LANES]
 
 
 @cache
 def pair_engine(kind1: Kind, kind2: Kind, outputs: int) -> Callable[..., None]:
     """Return the engine of two channels, compiled on its first use.
 
-    outputs: wanted outputs of the last pass. The engine adds to total (bins LANES,)
-    what `finish_pair` gives. turn (segment,): ramp of X1 conj(X2), cycles a bin.
-    The other arguments: see `kitestring.correlate.lanes`.
+    outputs: wanted outputs of the last pass. members (work, 2): the channels of each piece
+    of work; parts (part, 2): segments low ... stop of each. Sets out (work, part, pair, bin, 2);
+    kinds: see `give_pair`. The other arguments: see `kitestring.correlate.lanes`.
     """
     (plan1, form1), (plan2, form2) = kind1, kind2
     legs1, legs2 = math.prod(plan1) // 8, math.prod(plan2) // 8
@@ -203,19 +190,36 @@ def pair_engine(kind1: Kind, kind2: Kind, outputs: int) -> Callable[..., None]:
 
     @kernel()
     def run(
-        inputs: Any, turn: Floats, weights: Integers, twiddles1: Singles, twiddles2: Singles,
-        scratch: Any, data1: Singles, data2: Singles, steps: Singles, sums: Singles,
-        total: Floats,
+        inputs: Any, members: Integers, parts: Integers, twiddles1: Singles, twiddles2: Singles,
+        scratch: Any, data1: Singles, data2: Singles, steps: Singles,
+        sums: Singles, total: Floats, order: Integers, kinds: Integers, out: Floats,
     ) -> None:  # fmt: skip
-        batches = turn.shape[0] // LANES
-        for b in range(batches):
-            low = b * LANES
-            load_batch(plan1, form1, floats1, legs1, twiddles1, 0, low, inputs, scratch, data1)
-            load_batch(plan2, form2, floats2, legs2, twiddles2, 1, low, inputs, scratch, data2)
-            set_ramp(turn[low : low + LANES], weights, scratch[0], steps)
-            finish_pair(plan1, plan2, outputs, data1, twiddles1, data2, twiddles2, steps, sums)
-            if (b + 1) % FLUSH == 0 or b == batches - 1:
-                flush(sums, total)
+        batch, ramp = scratch[6], scratch[8]
+        for w in range(members.shape[0]):
+            one, two = members[w, 0], members[w, 1]
+            for p in range(parts.shape[0]):
+                begin_, stop = parts[p, 0], parts[p, 1]
+                total[:] = 0.0
+                for b, low in enumerate(range(begin_, stop, LANES)):
+                    load_batch(
+                        plan1, form1, floats1, legs1, twiddles1, one, low, stop, inputs, scratch,
+                        data1,
+                    )  # fmt: skip
+                    for lane in range(LANES):
+                        ramp[lane] = batch[3, lane]
+                    load_batch(
+                        plan2, form2, floats2, legs2, twiddles2, two, low, stop, inputs, scratch,
+                        data2,
+                    )  # fmt: skip
+                    for lane in range(LANES):
+                        ramp[lane] -= batch[3, lane]
+                    set_ramp(plan1, ramp, steps)
+                    finish_pair(
+                        plan1, plan2, outputs, data1, twiddles1, data2, twiddles2, steps, sums
+                    )
+                    if (b + 1) % FLUSH == 0 or low + LANES >= stop:
+                        flush(sums, total)
+                give_pair(total, order, kinds, out[w, p])
 
     return run
 
@@ -224,10 +228,11 @@ def pair_engine(kind1: Kind, kind2: Kind, outputs: int) -> Callable[..., None]:
 def tile_engine(kind1: Kind, kind2: Kind, outputs: int, block: int) -> Callable[..., None]:
     """Return the engine of any number of channels of two kinds, compiled on its first use.
 
-    block: channels are multiplied by blocks of so many. The engine adds to total
-    (bins / LANES, slot, ELEMENT), flat. second (channel,) tells which channels are of
-    kind2; turn (channel, segment) cycles a bin; places (row, column, block * block)
-    tells the slot of a pair's product times ELEMENT, wanted (row, column) which blocks have any.
+    block: channels are multiplied by blocks of so many. members (work, channel) and parts
+    are as in `pair_engine`. second (channel,) tells which channels are of kind2; places
+    (row, column, block * block) tells the slot of a pair's product times ELEMENT, wanted
+    (row, column) which blocks have any. Sets out (work, part, pair, bin, 2); slots: see
+    `give_tile`.
     """
     (plan1, form1), (plan2, form2) = kind1, kind2
     legs1, legs2 = math.prod(plan1) // 8, math.prod(plan2) // 8
@@ -236,52 +241,61 @@ def tile_engine(kind1: Kind, kind2: Kind, outputs: int, block: int) -> Callable[
 
     @kernel()
     def run(
-        inputs: Any, turn: Floats, weights: Integers, twiddles1: Singles, twiddles2: Singles,
-        scratch: Any, data: Singles, steps: Singles, columns: Singles, tiles: Singles,
-        second: Bytes, places: Integers, wanted: Bytes, sums: Singles, total: Floats,
+        inputs: Any, members: Integers, parts: Integers, twiddles1: Singles, twiddles2: Singles,
+        scratch: Any, data: Singles, steps: Singles, columns: Singles,
+        tiles: Singles, second: Bytes, places: Integers, wanted: Bytes, sums: Singles,
+        total: Floats, order: Integers, slots: Integers, count: int, out: Floats,
     ) -> None:  # fmt: skip
-        batches = turn.shape[1] // LANES
+        batch = scratch[6]
         blocks = wanted.shape[0]
         segment = blocks * block * ELEMENT
         tile = segment * LANES
-        slots = sums.shape[0] // (tiles.shape[0] // tile)
         flat = places.reshape(-1)
-        for b in range(batches):
-            low = b * LANES
-            for c in range(turn.shape[0]):
-                set_ramp(turn[c, low : low + LANES], weights, scratch[0], steps)
-                if mixed and second[c]:
-                    load_batch(
-                        plan2, form2, floats2, legs2, twiddles2, c, low, inputs, scratch, data
-                    )
-                    finish_tile(
-                        plan2, outputs, data, twiddles2, steps, columns, tiles, c * ELEMENT,
-                        segment, tile,
-                    )  # fmt: skip
-                else:
-                    load_batch(
-                        plan1, form1, floats1, legs1, twiddles1, c, low, inputs, scratch, data
-                    )
-                    finish_tile(
-                        plan1, outputs, data, twiddles1, steps, columns, tiles, c * ELEMENT,
-                        segment, tile,
-                    )  # fmt: skip
-            for t in range(tiles.shape[0] // tile):
-                for i in range(blocks):
-                    one = t * tile + i * block * ELEMENT
-                    place = (i * blocks + i) * block * block
-                    if wanted[i, i]:
-                        multiply_block(
-                            block, 1, tiles, one, one, segment, flat, place, sums, t * slots
-                        )
-                    for j in range(i + 1, blocks):
-                        if wanted[i, j]:
-                            multiply_block(
-                                block, 0, tiles, one, t * tile + j * block * ELEMENT, segment,
-                                flat, (i * blocks + j) * block * block, sums, t * slots,
+        for w in range(members.shape[0]):
+            for p in range(parts.shape[0]):
+                begin_, stop = parts[p, 0], parts[p, 1]
+                total[:] = 0.0
+                for b, low in enumerate(range(begin_, stop, LANES)):
+                    for i in range(members.shape[1]):
+                        c = members[w, i]
+                        if mixed and second[i]:
+                            load_batch(
+                                plan2, form2, floats2, legs2, twiddles2, c, low, stop, inputs,
+                                scratch, data,
                             )  # fmt: skip
-            if (b + 1) % FLUSH == 0 or b == batches - 1:
-                flush(sums, total)
+                            set_ramp(plan2, batch[3], steps)
+                            finish_tile(
+                                plan2, outputs, data, twiddles2, steps, columns, tiles,
+                                i * ELEMENT, segment, tile,
+                            )  # fmt: skip
+                        else:
+                            load_batch(
+                                plan1, form1, floats1, legs1, twiddles1, c, low, stop, inputs,
+                                scratch, data,
+                            )  # fmt: skip
+                            set_ramp(plan1, batch[3], steps)
+                            finish_tile(
+                                plan1, outputs, data, twiddles1, steps, columns, tiles,
+                                i * ELEMENT, segment, tile,
+                            )  # fmt: skip
+                    for t in range(tiles.shape[0] // tile):
+                        to = t * count * ELEMENT
+                        for i in range(blocks):
+                            one = t * tile + i * block * ELEMENT
+                            place = (i * blocks + i) * block * block
+                            if wanted[i, i]:
+                                multiply_block(
+                                    block, 1, tiles, one, one, segment, flat, place, sums, to
+                                )
+                            for j in range(i + 1, blocks):
+                                if wanted[i, j]:
+                                    multiply_block(
+                                        block, 0, tiles, one, t * tile + j * block * ELEMENT,
+                                        segment, flat, (i * blocks + j) * block * block, sums, to,
+                                    )  # fmt: skip
+                    if (b + 1) % FLUSH == 0 or low + LANES >= stop:
+                        flush(sums, total)
+                give_tile(total, order, slots, count, out[w, p])
 
     return run
 

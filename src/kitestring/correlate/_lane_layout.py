@@ -21,7 +21,7 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from kitestring.correlate._vectors import INT8, INT64, LANES, Value, Vectors
+from kitestring.correlate._vectors import DOUBLE, INT8, INT64, LANES, Value, Vectors
 
 ELEMENT = 2 * LANES
 """Floats in an element."""
@@ -49,15 +49,24 @@ def twiddle_factor(v: Vectors, table: Value, at: Value, q: int) -> Complex:
     return v.broadcast(table, at, 2 * (q - 1)), v.broadcast(table, at, 2 * (q - 1) + 1)
 
 
-@intrinsic
-def byte_at(typing: Any, address: Any, index: Any) -> Any:
-    """Return the byte at an address."""
+def _at(kind: Any, element: Any) -> Any:
+    """Return an intrinsic that loads element `index` of numbers that lie at an address."""
 
-    def emit(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        place = builder.gep(builder.inttoptr(given[0], INT8.as_pointer()), [given[1]])
-        return builder.zext(builder.load(place), INT64)
+    @intrinsic
+    def load(typing: Any, address: Any, index: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            place = builder.gep(builder.inttoptr(given[0], element.as_pointer()), [given[1]])
+            found = builder.load(place)
+            return builder.zext(found, INT64) if element is INT8 else found
 
-    return types.int64(types.intp, types.intp), emit
+        return kind(types.intp, types.intp), emit
+
+    return load
+
+
+byte_at = _at(types.int64, INT8)
+integer_at = _at(types.int64, INT64)
+float_at = _at(types.float64, DOUBLE)
 
 
 @intrinsic

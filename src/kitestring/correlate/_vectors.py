@@ -17,7 +17,8 @@ import numpy as np
 from llvmlite import binding, ir
 from numba.core import cgutils
 
-FLOAT, INT8, INT32, INT64 = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
+INT8, INT32, INT64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 Value = Any
 """An SSA value of llvmlite."""
 
@@ -49,15 +50,18 @@ LANES = HOST_LANES or 8
 
 
 class Vectors:
-    """Emits instructions on vectors of `LANES` float32.
+    """Emits instructions on vectors of `LANES` float32, or float64 where `double`.
 
     Offsets count elements: ``offset`` is a value known at run time, ``plus`` a
     number known when the code is made.
     """
 
-    def __init__(self, context: Any, builder: Any) -> None:
+    def __init__(self, context: Any, builder: Any, double: bool = False) -> None:
         self.context, self.builder = context, builder
-        self.floats = ir.VectorType(FLOAT, LANES)
+        self._bits = 64 if double else 32
+        # arrays of float64 need not begin where vectors do
+        self._align = 8 if double else 4 * LANES
+        self.floats = ir.VectorType(DOUBLE if double else FLOAT, LANES)
         self.words = ir.VectorType(INT32, LANES)
 
     def array(self, kind: Any, value: Value) -> Value:
@@ -87,8 +91,8 @@ class Vectors:
         return loaded
 
     def load(self, pointer: Value, offset: Value, plus: int = 0) -> Value:
-        """Load a vector of floats; its place is a multiple of a vector's length."""
-        return self._load(self.at(pointer, offset, plus), self.floats, 4 * LANES)
+        """Load a vector of floats; its place is a multiple of a vector's length (of float32)."""
+        return self._load(self.at(pointer, offset, plus), self.floats, self._align)
 
     def load_words(self, pointer: Value, offset: Value, plus: int = 0, align: int = 4) -> Value:
         """Load a vector of 32-bit words; `align` in bytes."""
@@ -111,8 +115,9 @@ class Vectors:
         return self.builder.shuffle_vector(one, empty, ir.Constant(self.words, [0] * LANES))
 
     def constant(self, value: float) -> Value:
-        """Return a vector of a number, rounded to float32."""
-        return ir.Constant(self.floats, [float(np.float32(value))] * LANES)
+        """Return a vector of a number, rounded to the vectors' precision."""
+        rounded = value if self._bits == 64 else float(np.float32(value))
+        return ir.Constant(self.floats, [rounded] * LANES)
 
     def word(self, value: int) -> Value:
         """Return a vector of a 32-bit number."""
@@ -120,10 +125,19 @@ class Vectors:
 
     def fma(self, a: Value, b: Value, c: Value) -> Value:
         """Return a b + c; without FMA hardware a product and a sum."""
-        kind = ir.FunctionType(self.floats, [self.floats] * 3)
-        name = f"llvm.fmuladd.v{LANES}f32"
+        return self._call("fmuladd", a, b, c)
+
+    def nearest(self, a: Value) -> Value:
+        """Return the whole number nearest to a."""
+        return self._call("rint", a)
+
+    def _call(self, name: str, *arguments: Value) -> Value:
+        kind = ir.FunctionType(self.floats, [self.floats] * len(arguments))
         return self.builder.call(
-            cgutils.get_or_insert_function(self.builder.module, kind, name), [a, b, c]
+            cgutils.get_or_insert_function(
+                self.builder.module, kind, f"llvm.{name}.v{LANES}f{self._bits}"
+            ),
+            arguments,
         )
 
     def add(self, a: Value, b: Value) -> Value:

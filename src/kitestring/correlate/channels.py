@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -33,6 +34,25 @@ class Input:
 
     station: int
     channel: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Products of a band that have inputs in common.
+
+    Attributes
+    ----------
+    members : tuple of int
+        Their inputs, indices in `Band.inputs`.
+    rows : ndarray of int64
+        Which rows of `Band.pairs` they are.
+    pairs : ndarray of int64, shape (row, 2)
+        Indices in `members` of each product's inputs.
+    """
+
+    members: tuple[int, ...]
+    rows: NDArray[np.int64]
+    pairs: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -79,6 +99,25 @@ class Band:
     def middle(self) -> float:
         """Sky frequency of its middle, Hz."""
         return (self.edges[0] + self.edges[1]) / 2
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups of inputs that are multiplied with each other.
+
+        Equal polarisations alone are two groups: nothing is computed between them.
+        """
+        label = list(range(len(self.inputs)))
+        for _, _, i, j in self.pairs:
+            low, high = sorted((label[i], label[j]))
+            label = [low if x == high else x for x in label]
+        used = set(self.pairs[:, 2:].ravel().tolist())
+        groups = []
+        for x in sorted({label[i] for i in used}):
+            members = [i for i in sorted(used) if label[i] == x]
+            rows = np.flatnonzero(np.isin(self.pairs[:, 2], members))
+            pairs = np.searchsorted(members, self.pairs[rows, 2:]).astype(np.int64)
+            groups.append(Group(tuple(members), rows, pairs))
+        return tuple(groups)
 
     def first_bin(self, bins: int) -> int:
         """Return how many bins the lowest one lies above `zero`.

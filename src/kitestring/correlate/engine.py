@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import count
 from typing import Protocol
 
@@ -15,8 +16,8 @@ import numpy as np
 from kitestring._threads import default_threads
 from kitestring.correlate.channels import Products
 from kitestring.correlate.gather import gather, outline
-from kitestring.correlate.inputs import band_input, connected, count_pairs, cut
-from kitestring.correlate.multiply import multiply_inputs
+from kitestring.correlate.inputs import Work, band_input, count_pairs
+from kitestring.correlate.multiply import multiply
 from kitestring.correlate.plan import (
     Chunk,
     ChunkSums,
@@ -25,7 +26,8 @@ from kitestring.correlate.plan import (
     make_plan,
 )
 from kitestring.correlate.samples import StationSamples
-from kitestring.correlate.types import Visibilities
+from kitestring.correlate.states import count_states
+from kitestring.correlate.types import Quantisation, Visibilities
 from kitestring.errors import RecordingWarning
 from kitestring.model.polynomials import DelayModel
 from kitestring.model.time import Epoch
@@ -43,6 +45,7 @@ def correlate(
     baselines: Sequence[tuple[str, str]] | None = None,
     products: Products = "parallel",
     zoom: Sequence[tuple[float, float]] = (),
+    quantisation: Quantisation = "gain",
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     engine: Engine | None = None,
@@ -78,6 +81,12 @@ def correlate(
         Polarisation products.
     zoom : sequence of (float, float), optional
         Sub-bands by their lowest and highest sky frequency, Hz; they alone are correlated.
+    quantisation : {"off", "gain", "van-vleck"}
+        What is done about quantisation with one or two bits
+        (`kitestring.correlate.quantisation`): nothing; cross products are divided by the gains
+        of both samplers and autocorrelations by the power of the samples, as the states
+        that occurred tell; or strong correlations and spectra are put right, too, lag by
+        lag. Samples of more bits are taken as they are.
     threads : int, optional
         Threads; as many as there are processors unless given. The result does
         not depend on it.
@@ -116,6 +125,7 @@ def correlate(
         baselines=baselines,
         products=products,
         zoom=zoom,
+        quantisation=quantisation,
     )
     warn_of_unmatched(plan, stacklevel=3)
     sums = Threads(threads, engine or correlate_chunk)(plan, plan.chunks)
@@ -124,11 +134,16 @@ def correlate(
     found = outline(plan)
     data = [np.empty(c.data.shape, dtype=np.complex64) for c in found.channels]
     weight = [np.empty(c.weight.shape) for c in found.channels]
+    efficiency = [np.empty(c.weight.shape) for c in found.channels]
     for one in gather(plan, plan.chunks, sums, progress=tell):
         for b in range(len(plan.bands)):
             data[b][one.index], weight[b][one.index] = one.data[b], one.weight[b]
-    channels = zip(found.channels, data, weight, strict=True)
-    return replace(found, channels=tuple(replace(c, data=d, weight=w) for c, d, w in channels))
+            efficiency[b][one.index] = one.efficiency[b]
+    channels = zip(found.channels, data, weight, efficiency, strict=True)
+    return replace(
+        found,
+        channels=tuple(replace(c, data=d, weight=w, efficiency=e) for c, d, w, e in channels),
+    )
 
 
 def warn_of_unmatched(plan: Plan, stacklevel: int = 2) -> None:
@@ -144,26 +159,27 @@ def warn_of_unmatched(plan: Plan, stacklevel: int = 2) -> None:
 
 def correlate_chunk(plan: Plan, chunk: Chunk) -> ChunkSums:
     """Correlate one chunk on one processor core: the CPU engine (see `Engine`)."""
-    used = sorted({item.station for band in plan.bands for item in band.inputs})
-    stations = {s: StationSamples(plan, s, chunk) for s in used}
-    spectra, counts = [], []
-    for band in plan.bands:
-        shape = (len(chunk.parts), len(band.pairs))
-        bins = plan.bins(band)
-        spectra.append(np.zeros((*shape, bins), dtype=np.complex128))
-        counts.append(np.zeros(shape))
-        for members in connected(band):
-            rows = np.flatnonzero(np.isin(band.pairs[:, 2], members))
-            pairs = np.searchsorted(members, band.pairs[rows, 2:])
-            inputs = [band_input(plan, band, i, stations) for i in members]
-            for p, part in enumerate(chunk.parts):
-                some = [
-                    cut(item, stations[band.inputs[i].station].segments(part))
-                    for item, i in zip(inputs, members, strict=True)
-                ]
-                spectra[-1][p, rows] = multiply_inputs(some, bins, pairs)
-                counts[-1][p, rows] = count_pairs(some, pairs)
-    return ChunkSums(tuple(spectra), tuple(counts))
+    stations = {s: StationSamples(plan, s, chunk) for s in plan.stations}
+    works, places = [], []
+    for b, band in enumerate(plan.bands):
+        for group in band.groups:
+            inputs = [band_input(plan, band, i, stations) for i in group.members]
+            works.append(Work(inputs, plan.bins(band), group.pairs))
+            places.append((b, group.rows))
+    parts = [(p.first - chunk.first, p.first - chunk.first + p.segments) for p in chunk.parts]
+    shapes = [(len(parts), len(band.pairs)) for band in plan.bands]
+    counts = [np.zeros(shape) for shape in shapes]
+    spectra = [np.zeros((0, 0, 0), dtype=np.complex128)] * len(shapes)
+    for (b, rows), work, sums in zip(places, works, multiply(works, parts), strict=True):
+        if len(rows) == shapes[b][1]:
+            spectra[b] = sums
+        else:
+            if not spectra[b].size:
+                spectra[b] = np.zeros((*shapes[b], work.bins), dtype=np.complex128)
+            spectra[b][:, rows] = sums
+        for p, part in enumerate(parts):
+            counts[b][p, rows] = count_pairs(work, part)
+    return ChunkSums(tuple(spectra), tuple(counts), count_states(plan, chunk, stations))
 
 
 class Workers(Protocol):
@@ -190,6 +206,7 @@ class Threads:
 
     def __call__(self, plan: Plan, chunks: Sequence[Chunk]) -> Generator[ChunkSums, None, None]:
         """Yield the sums of chunks in order, few of them in flight at a time."""
+        keep_memory()
         threads = self.count or default_threads()
         if threads == 1:
             for chunk in chunks:
@@ -206,3 +223,13 @@ class Threads:
                 yield waiting.popleft().result()
         finally:  # an error or an interrupt does not wait for what nobody will fetch
             pool.shutdown(cancel_futures=True)
+
+
+@cache
+def keep_memory() -> None:
+    """Have the C library keep memory that is freed: else each chunk has its pages cleared anew.
+
+    glibc hands large blocks back to the system; from the size of one that it frees, up to
+    32 MiB, it takes blocks of that size for ordinary ones. Elsewhere this does nothing.
+    """
+    np.empty(31 << 20, dtype=np.uint8)

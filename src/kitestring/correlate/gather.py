@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.correlate.channels import Band
-from kitestring.correlate.plan import Chunk, ChunkSums, Plan
+from kitestring.correlate.corrected import Correction, channel_of
+from kitestring.correlate.plan import Chunk, ChunkSums, Plan, States
 from kitestring.correlate.types import ChannelVisibilities, Visibilities
+from kitestring.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,14 @@ class Integration:
         As `ChannelVisibilities.data`.
     weight : tuple of ndarray, one for each band, shape (baseline, product)
         As `ChannelVisibilities.weight`.
+    efficiency : tuple of ndarray, one for each band, shape (baseline, product)
+        As `ChannelVisibilities.efficiency`.
     """
 
     index: int
     data: tuple[NDArray[np.complex64], ...]
     weight: tuple[NDArray[np.float64], ...]
+    efficiency: tuple[NDArray[np.float64], ...]
 
 
 def outline(plan: Plan) -> Visibilities:
@@ -55,6 +61,7 @@ def outline(plan: Plan) -> Visibilities:
                 products=band.products,
                 data=np.broadcast_to(np.complex64(complex(np.nan, np.nan)), shape),
                 weight=np.broadcast_to(0.0, (*shape[:2], shape[3])),
+                efficiency=np.broadcast_to(1.0, (*shape[:2], shape[3])),
             )
         )
     return Visibilities(
@@ -65,6 +72,7 @@ def outline(plan: Plan) -> Visibilities:
         integration=np.asarray(segments * plan.segment, dtype=np.float64),
         channels=tuple(channels),
         model=plan.model,
+        quantisation=plan.quantisation,
     )
 
 
@@ -116,6 +124,11 @@ def gather(
     segments = 0
     for k, (chunk, sums) in enumerate(zip(chunks, chunk_sums, strict=True)):
         following = chunks[k + 1].parts[0].integration if k + 1 < len(chunks) else -1
+        if not sums.states and any(packer.counted for packer in packers):
+            raise ConfigurationError(
+                "the engine has counted no states of the samples.",
+                next_step='Use quantisation="off" with it.',
+            )
         for p, part in enumerate(chunk.parts):
             if part.integration < first:
                 continue
@@ -123,10 +136,12 @@ def gather(
             for b, packer in enumerate(packers):
                 packer.spectra += sums.spectra[b][p]
                 packer.counts += sums.counts[b][p]
+                if packer.counted:
+                    packer.count(sums.states[b], p)
             if p + 1 < len(chunk.parts) or following != part.integration:
                 packed = [packer.finish(segments) for packer in packers]
-                data, weight = zip(*packed, strict=True)
-                yield Integration(part.integration, data, weight)
+                data, weight, efficiency = zip(*packed, strict=True)
+                yield Integration(part.integration, data, weight, efficiency)
                 segments = 0
         if progress:
             progress(chunk)
@@ -139,26 +154,42 @@ class _Packer:
         self.plan, self.band = plan, band
         self.spectra = np.zeros((len(band.pairs), plan.bins(band)), dtype=np.complex128)
         self.counts = np.zeros(len(band.pairs))
+        self.states = [Counter[float]() for _ in band.inputs]
+        self.counted = any(plan.counted(item.station) for item in band.inputs)
         self.gain = []
         for item in band.inputs:
-            channel = plan.recordings[item.station].channels[item.channel]
             # half the power of real samples lies at negative frequencies
-            power = 1.0 if channel.complex else np.sqrt(2.0)
+            power = 1.0 if channel_of(plan, item).complex else np.sqrt(2.0)
             self.gain.append(power / plan.samples(item.station))
 
-    def finish(self, segments: int) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
+    def count(self, states: States, part: int) -> None:
+        """Add the states of a part of a chunk."""
+        for held, levels, counts in zip(
+            self.states, states.levels.tolist(), states.counts[part].tolist(), strict=True
+        ):
+            held.update({level: n for level, n in zip(levels, counts, strict=True) if n})
+
+    def finish(
+        self, segments: int
+    ) -> tuple[NDArray[np.complex64], NDArray[np.float64], NDArray[np.float64]]:
         """Scale the sums to power, lay them out by baseline and product, and begin anew."""
         baselines, products = len(self.plan.baselines), len(self.band.products)
         nothing = np.complex64(complex(np.nan, 0.0))
         shape = (baselines, self.spectra.shape[1], products)
         data = np.full(shape, nothing, dtype=np.complex64)
         weight = np.zeros((baselines, products))
+        efficiency = np.ones((baselines, products))
+        correction = Correction(self.plan, self.band, self.states)
         for p, (b, product, i, j) in enumerate(self.band.pairs):
-            count = self.counts[p]
+            count = self.counts[p] if correction.serves(i, j) else 0.0
             values = self.spectra[p] * (self.gain[i] * self.gain[j] / count if count > 0 else 0.0)
+            if count > 0:
+                values = correction.applied(values, i, j)
+                efficiency[b, product] = correction.efficiency(i, j)
             # fused multiply-add leaves rounding where Im |X|^2 is to be zero
             data[b, :, product] = values.real if i == j else values
             weight[b, product] = count / segments
         self.spectra[:] = 0.0
         self.counts[:] = 0.0
-        return data, weight
+        self.states = [Counter[float]() for _ in self.band.inputs]
+        return data, weight, efficiency

@@ -36,13 +36,14 @@ class BandInput:
     samples, piece : int
         Samples in a segment, and in each of its pieces but the last.
     first : ndarray of int64, shape (segment,)
-        First sample of each segment, counted from the stream's first.
-    start, step : ndarray, shape (segment, piece)
+        First sample of each segment, counted from the stream's first. This array and the
+        rows of those that follow are contiguous.
+    start, step : ndarray, shape (piece, segment)
         Cycles; step is a sample's.
     turn : ndarray, shape (segment,)
         Cycles a bin: what the whole-sample shift leaves.
-    valid : ndarray of int64, shape (segment,)
-        Number of valid samples.
+    valid : ndarray of int64, shape (segment,), or None
+        Number of valid samples; None where all are.
     """
 
     stream: Stream
@@ -53,7 +54,7 @@ class BandInput:
     start: Floats
     step: Floats
     turn: Floats
-    valid: Integers
+    valid: Integers | None
 
     @property
     def parts(self) -> int:
@@ -75,17 +76,16 @@ def band_input(
     item = band.inputs[index]
     station = stations[item.station]
     channel, steering = station.channel(item), station.steering
-    start, step = steering.phase(channel.sky_frequency, band.middle)
-    turn = steering.rest / steering.samples
     above = channel.sky_frequency - band.zero  # Hz
-    shift = above * plan.segment - band.first_bin(plan.bins(band))  # bins
-    segments = station.origin + np.arange(len(turn))
     whole, within = math.floor(plan.start.second), plan.placements[item.station].within
-    constant = _rest(above * within) + _rest(_rest(above) * whole) - turn * shift
-    constant += _rest(above * plan.segment) * segments
-    along = np.arange(start.shape[1]) * (steering.piece / steering.samples)
-    start += np.rint(-constant)[:, np.newaxis] + constant[:, np.newaxis] + shift * along
-    step += shift / steering.samples
+    each = _rest(above * plan.segment)
+    start, step = steering.turns(
+        channel.sky_frequency,
+        band.middle,
+        shift=above * plan.segment - band.first_bin(plan.bins(band)),
+        constant=_rest(above * within) + _rest(_rest(above) * whole) + each * station.origin,
+        each=each,
+    )
     return BandInput(
         stream=station.stream(item),
         conjugate=channel.direction == -1,
@@ -94,7 +94,7 @@ def band_input(
         first=station.first,
         start=start,
         step=step,
-        turn=turn,
+        turn=steering.turn,
         valid=station.valid(item),
     )
 
@@ -108,33 +108,49 @@ def cut(item: BandInput, segments: slice) -> BandInput:
     return replace(
         item,
         first=item.first[segments],
-        start=item.start[segments],
-        step=item.step[segments],
+        start=item.start[:, segments],
+        step=item.step[:, segments],
         turn=item.turn[segments],
-        valid=item.valid[segments],
+        valid=None if item.valid is None else item.valid[segments],
     )
 
 
-def connected(band: Band) -> list[list[int]]:
-    """Return the groups of a band's inputs that are multiplied with each other.
+@dataclass(frozen=True)
+class Work:
+    """Inputs that are multiplied with each other.
 
-    Equal polarisations alone are two groups: nothing is computed between them.
+    Attributes
+    ----------
+    inputs : list of BandInput
+        All of the same segments.
+    bins : int
+        Bins, from bin 0 of each input's transform on.
+    pairs : ndarray of int64, shape (pair, 2)
+        Indices of the inputs of each product.
     """
-    label = list(range(len(band.inputs)))
-    for _, _, i, j in band.pairs:
-        low, high = sorted((label[i], label[j]))
-        label = [low if x == high else x for x in label]
-    used = set(band.pairs[:, 2:].ravel().tolist())
-    return [[i for i in sorted(used) if label[i] == x] for x in sorted({label[i] for i in used})]
+
+    inputs: list[BandInput]
+    bins: int
+    pairs: Integers
 
 
-def count_pairs(inputs: list[BandInput], pairs: Integers) -> Floats:
-    """Return the segments' worth of samples valid at both ends of each pair."""
-    result = np.empty(len(pairs))
-    for p, (i, j) in enumerate(pairs):
+def count_pairs(work: Work, part: tuple[int, int]) -> Floats:
+    """Return the segments' worth of samples valid at both ends of each pair, of one part."""
+    low, stop = part
+    if all(item.valid is None for item in work.inputs):
+        return np.full(len(work.pairs), float(stop - low))
+    inputs = [cut(item, slice(low, stop)) for item in work.inputs]
+    result = np.empty(len(work.pairs))
+    for p, (i, j) in enumerate(work.pairs):
         one, two = inputs[i], inputs[j]
         result[p] = _kernels.count_both(
-            one.stream.runs, one.first, one.valid, one.samples,
-            two.stream.runs, two.first, two.valid, two.samples,
+            one.stream.runs, one.first, _counts(one), one.samples,
+            two.stream.runs, two.first, _counts(two), two.samples,
         )  # fmt: skip
     return result
+
+
+def _counts(item: BandInput) -> Integers:
+    if item.valid is None:
+        return np.full(len(item.first), item.samples, dtype=np.int64)
+    return item.valid

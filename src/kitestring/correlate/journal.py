@@ -15,6 +15,7 @@ import platform
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+@cache
 def processor_kind() -> str:
     """Return the kind of processor: its last bits of a sum are not those of another."""
     from llvmlite import binding

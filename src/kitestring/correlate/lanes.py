@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kitestring.correlate._lane_kernels import Kind, pair_engine, tile_engine
+from kitestring.correlate._lane_kernels import Form, Kind, pair_engine, tile_engine
 from kitestring.correlate._lane_layout import ELEMENT, FIRST_RADIX, GROUP, PAD
 from kitestring.correlate._vectors import HOST_LANES, LANES
-from kitestring.correlate.inputs import BandInput
+from kitestring.correlate.inputs import BandInput, Work
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -39,8 +40,9 @@ PLANS = {
 """Radices of the transform of real samples, by bins."""
 
 
-def serves(inputs: list[BandInput], bins: int) -> bool:
-    """Tell whether this engine can do so many bins of these inputs on this machine."""
+def serves(work: Work) -> bool:
+    """Tell whether this engine can do a piece of work on this machine."""
+    inputs, bins = work.inputs, work.bins
     return (
         bins in PLANS
         and HOST_LANES > 0
@@ -69,6 +71,7 @@ def plan_for(bins: int, parts: int) -> tuple[int, ...]:
     return plan if parts == 1 else (*plan[:-1], plan[-1] // 2)
 
 
+@lru_cache(maxsize=16)
 def bin_order(bins: int) -> Integers:
     """Return where bin k stands in the order that decimation in frequency leaves.
 
@@ -115,6 +118,7 @@ class _Scratch:
     def __init__(self, bins: int) -> None:
         points = 2 * bins
         legs = points // FIRST_RADIX
+        self._rooms: dict[str, NDArray[Any]] = {}
         self.data = [aligned((points + FIRST_RADIX * PAD) * ELEMENT, np.float32) for _ in (0, 1)]
         self.steps = aligned(8 * ELEMENT, np.float32)
         self.columns = aligned(LANES * ELEMENT, np.float32)
@@ -122,14 +126,23 @@ class _Scratch:
         plain = aligned(2 * ELEMENT, np.float32)
         plain[LANES] = plain[ELEMENT + LANES] = 1.0
         self.shared = (
-            np.zeros((5, LANES)),
             aligned(5 * ELEMENT, np.float32),
             aligned(max(legs // GROUP, 1) * ELEMENT, np.float32),
             aligned(FIRST_RADIX * LANES * LANES, np.uint32),
             spare,
             np.zeros(LANES, dtype=np.int64),
             plain,
+            np.zeros((4, LANES)),
+            np.zeros((2, LANES), dtype=np.int64),
+            np.zeros(LANES),
         )
+
+    def room(self, name: str, count: int, kind: Any) -> NDArray[Any]:
+        """Return memory by name, zeros at first; sums are zero before and after each run."""
+        kept = self._rooms.get(name)
+        if kept is None or len(kept) != count:
+            kept = self._rooms[name] = aligned(count, kind)
+        return kept
 
 
 _KEPT = threading.local()
@@ -142,21 +155,23 @@ def _scratch(bins: int) -> _Scratch:
     return found
 
 
-def multiply_inputs(inputs: list[BandInput], bins: int, pairs: Integers) -> NDArray[np.complex128]:
-    """Return the sums over segments of X1 conj(X2), shape (pair, bin).
-
-    Parameters
-    ----------
-    inputs : list of BandInput
-        Inputs that this engine `serves`.
-    bins : int
-        Bins of a band.
-    pairs : ndarray of int64, shape (pair, 2)
-        Indices of the inputs of each product.
-    """
-    if len(inputs) == 2:
-        return _multiply_two(inputs, bins, pairs)
-    return _multiply_many(inputs, bins, pairs)
+def multiply(
+    works: Sequence[Work], parts: Sequence[tuple[int, int]]
+) -> list[NDArray[np.complex128]]:
+    """Do what `kitestring.correlate.multiply.multiply` does, of work that this engine `serves`."""
+    found: list[Any] = [None] * len(works)
+    alike: dict[Any, list[int]] = {}
+    for k, work in enumerate(works):
+        kinds = tuple(_kind(item, work.bins) for item in work.inputs)
+        alike.setdefault((work.bins, kinds, work.pairs.tobytes()), []).append(k)
+    segments = np.array(parts, dtype=np.int64)
+    for (bins, kinds, _), places in alike.items():
+        some = [works[k] for k in places]
+        run = _multiply_two if len(kinds) == 2 else _multiply_many
+        spectra = run(some, bins, kinds, segments)
+        for k, one in zip(places, spectra, strict=True):
+            found[k] = one
+    return found
 
 
 def _kind(item: BandInput, bins: int) -> Kind:
@@ -164,87 +179,99 @@ def _kind(item: BandInput, bins: int) -> Kind:
 
 
 def _arrays(inputs: list[BandInput]) -> tuple[Any, ...]:
-    """Lay the inputs out as the compiled engines take them, whole batches each."""
-    segments = len(inputs[0].first)
-    batches = -(-segments // LANES)
-    room = batches * LANES
-    first = np.empty((len(inputs), room), np.int64)
-    phase = np.zeros((len(inputs), 3, room))
-    some = np.zeros((len(inputs), room), dtype=np.bool_)
-    levels = aligned(len(inputs) * 2 * ELEMENT, np.float32).reshape(len(inputs), 2, ELEMENT)
+    """Lay the inputs out as the compiled engines take them."""
+    bits = [item.stream.form[0] * item.parts for item in inputs]
+    levels = aligned(len(inputs) * 2 * ELEMENT, np.float32).reshape(len(inputs), 2 * ELEMENT)
+    runs = [_NO_RUNS] * len(inputs)
     for i, item in enumerate(inputs):
-        first[i, :segments], first[i, segments:] = item.first, item.first[-1]
-        phase[i, 0, :segments], phase[i, 1, :segments] = item.start[:, 0], item.step[:, 0]
-        phase[i, 2, :segments] = item.valid > 0  # lanes beyond the last segment stay zero
-        # invalid samples of decoded streams are zero already
-        if item.stream.form[0] < 32:
-            some[i, :segments] = (item.valid > 0) & (item.valid < item.samples)
-        _set_levels(item, levels[i])
-    bits = np.array([item.stream.form[0] * item.parts for item in inputs], dtype=np.int64)
+        levels[i] = _decoding(item)
+        if item.valid is not None:
+            runs[i] = item.stream.runs
     return (
-        np.array([item.stream.data.ctypes.data for item in inputs], dtype=np.int64),
-        first * bits[:, np.newaxis],
-        first,
-        phase,
-        some.reshape(len(inputs), batches, LANES).any(axis=2).astype(np.uint8),
+        _addresses([item.stream.data for item in inputs]),
+        np.array(bits, dtype=np.int64),
+        _addresses([item.first for item in inputs]),
+        _addresses([item.start[0] for item in inputs]),
+        _addresses([item.step[0] for item in inputs]),
+        _addresses([item.turn for item in inputs]),
+        _addresses([item.valid for item in inputs]),
         np.array([item.stream.form for item in inputs], dtype=np.int64),
-        levels.reshape(len(inputs), 2 * ELEMENT),
-        np.concatenate([item.stream.runs for item in inputs]),
-        np.cumsum([0, *(len(item.stream.runs) for item in inputs)]),
+        levels,
+        np.concatenate(runs),
+        np.cumsum([0, *map(len, runs)]),
     )
 
 
-def _set_levels(item: BandInput, levels: Singles) -> None:
-    """Set how the codes of both parts are decoded; see `_lane_front.begin`."""
-    bits = item.stream.form[0]
-    for part in range(item.parts):
-        sign = -1.0 if part == 1 and item.conjugate else 1.0
+def _addresses(arrays: list[NDArray[Any] | None]) -> Integers:
+    """Return where contiguous arrays lie, 0 for None; inputs keep them as long as they are used."""
+    found = [0 if a is None else a.__array_interface__["data"][0] for a in arrays]
+    return np.array(found, dtype=np.int64)
+
+
+_NO_RUNS = np.zeros((0, 2), dtype=np.int64)
+
+
+def _decoding(item: BandInput) -> Singles:
+    stream = item.stream
+    return _decoding_of(stream.form, item.conjugate, stream.levels.tobytes())
+
+
+@lru_cache(maxsize=64)
+def _decoding_of(form: Form, conjugate: bool, levels: bytes) -> Singles:
+    """Return how the codes of both parts are decoded; see `_lane_front.begin`."""
+    (bits, parts, signed), table = form, np.frombuffer(levels, dtype=np.float32)
+    found = np.zeros((2, ELEMENT), dtype=np.float32)
+    if signed and bits <= 2:  # levels stand in the order of offset binary
+        table = np.roll(table, len(table) // 2)
+    for part in range(parts):
+        sign = -1.0 if part == 1 and conjugate else 1.0
         if bits == 32:
-            levels[part, LANES] = sign
+            found[part, LANES] = sign
         elif bits <= 2:
-            table = item.stream.levels
-            if item.stream.form[2]:  # levels stand in the order of offset binary
-                table = np.roll(table, len(table) // 2)
-            levels[part, :LANES] = sign * np.tile(table, LANES >> bits)
+            found[part, :LANES] = sign * np.tile(table, LANES >> bits)
         else:
-            scale, offset = _scale(item.stream.levels)
-            levels[part, LANES], levels[part, LANES + 1] = sign * scale, sign * offset
+            scale, offset = _scale(table)
+            found[part, LANES], found[part, LANES + 1] = sign * scale, sign * offset
+    return found.ravel()
 
 
-def _weights(bins: int) -> Integers:
-    return np.cumprod((1, *PLANS[bins][:-1]))
+def _laid_out(works: list[Work]) -> tuple[tuple[Any, ...], Integers]:
+    """Return the inputs of all works, and which of them are each work's."""
+    inputs = [item for work in works for item in work.inputs]
+    members = np.arange(len(inputs), dtype=np.int64).reshape(len(works), -1)
+    return _arrays(inputs), members
 
 
-def _padded(turn: Floats) -> Floats:
-    rest = -turn.shape[-1] % LANES
-    return np.pad(turn, [(0, 0)] * (turn.ndim - 1) + [(0, rest)])
-
-
-def _multiply_two(inputs: list[BandInput], bins: int, pairs: Integers) -> NDArray[np.complex128]:
-    kinds = [_kind(item, bins) for item in inputs]
-    scratch = _scratch(bins)
-    sums, total = aligned(bins * LANES, np.float32), np.zeros(bins * LANES)
+def _multiply_two(
+    works: list[Work], bins: int, kinds: tuple[Kind, ...], parts: Integers
+) -> NDArray[np.complex128]:
+    scratch, pairs = _scratch(bins), works[0].pairs
+    out = np.empty((len(works), len(parts), len(pairs), bins), dtype=np.complex128)
+    # of each pair: its power, the cross product or its conjugate; see `give_pair`
+    wanted = [int(i) if i == j else 2 + int(i > j) for i, j in pairs]
     pair_engine(kinds[0], kinds[1], PLANS[bins][-1] // 2)(
-        _arrays(inputs),
-        _padded(inputs[0].turn - inputs[1].turn),
-        _weights(bins),
+        *_laid_out(works),
+        parts,
         *(twiddle_table(plan) for plan, _ in kinds),
         scratch.shared,
         *scratch.data,
         scratch.steps,
-        sums,
-        total,
+        scratch.room("sums", bins * LANES, np.float32),
+        scratch.room("total", bins * LANES, np.float64),
+        bin_order(bins),
+        np.array(wanted, dtype=np.int64),
+        out.view(np.float64).reshape(*out.shape, 2),
     )
-    found = total.reshape(bins, 4, LANES // 4).sum(axis=2)[bin_order(bins)]
-    cross = found[:, 2] + 1j * found[:, 3]
-    products = {(0, 0): found[:, 0], (1, 1): found[:, 1], (0, 1): cross, (1, 0): cross.conj()}
-    return np.array([products[int(i), int(j)] for i, j in pairs], dtype=np.complex128)
+    return out
 
 
-def _multiply_many(inputs: list[BandInput], bins: int, pairs: Integers) -> NDArray[np.complex128]:
-    kinds = sorted({_kind(item, bins) for item in inputs})
-    block = 3 if len(inputs) % 3 == 0 else 2
-    blocks = -(-len(inputs) // block)
+def _multiply_many(
+    works: list[Work], bins: int, kinds: tuple[Kind, ...], parts: Integers
+) -> NDArray[np.complex128]:
+    scratch, pairs, channels = _scratch(bins), works[0].pairs, len(kinds)
+    both = sorted(set(kinds))
+    block = 3 if channels % 3 == 0 else 2
+    blocks = -(-channels // block)
     ordered = sorted({(min(i, j), max(i, j)) for i, j in pairs.tolist()})
     # what no one wants is summed in a slot of its own
     slot = np.full((blocks * block, blocks * block), len(ordered), dtype=np.int64)
@@ -253,30 +280,25 @@ def _multiply_many(inputs: list[BandInput], bins: int, pairs: Integers) -> NDArr
     places = slot.reshape(blocks, block, blocks, block).transpose(0, 2, 1, 3)
     wanted = (places < len(ordered)).any(axis=(2, 3)).astype(np.uint8)
     count = len(ordered) + 1
-    sums = aligned(bins // LANES * count * ELEMENT, np.float32)
-    total = np.zeros(len(sums))
-    scratch = _scratch(bins)
-    tile_engine(kinds[0], kinds[-1], PLANS[bins][-1] // 2, block)(
-        _arrays(inputs),
-        _padded(np.array([item.turn for item in inputs])),
-        _weights(bins),
-        *(twiddle_table(plan) for plan, _ in (kinds[0], kinds[-1])),
+    size = bins // LANES * count * ELEMENT
+    out = np.empty((len(works), len(parts), len(pairs), bins), dtype=np.complex128)
+    tile_engine(both[0], both[-1], PLANS[bins][-1] // 2, block)(
+        *_laid_out(works),
+        parts,
+        *(twiddle_table(plan) for plan, _ in (both[0], both[-1])),
         scratch.shared,
         scratch.data[0],
         scratch.steps,
         scratch.columns,
-        aligned(bins * blocks * block * ELEMENT, np.float32),
-        np.array([_kind(item, bins) != kinds[0] for item in inputs], dtype=np.uint8),
+        scratch.room("tiles", bins * blocks * block * ELEMENT, np.float32),
+        np.array([kind != both[0] for kind in kinds], dtype=np.uint8),
         np.ascontiguousarray(places * ELEMENT).reshape(blocks, blocks, block * block),
         wanted,
-        sums,
-        total,
+        scratch.room("sums", size, np.float32),
+        scratch.room("total", size, np.float64),
+        bin_order(bins),
+        np.array([(slot[min(i, j), max(i, j)], i > j) for i, j in pairs], dtype=np.int64),
+        count,
+        out.view(np.float64).reshape(*out.shape, 2),
     )
-    parts = total.reshape(bins // LANES, count, 2, LANES).transpose(1, 2, 0, 3)
-    parts = parts.reshape(count, 2, bins)[:, :, bin_order(bins)]
-    spectra = parts[:, 0] + 1j * parts[:, 1]
-    rank = {pair: k for k, pair in enumerate(ordered)}
-    return np.array(
-        [spectra[rank[i, j]] if i <= j else spectra[rank[j, i]].conj() for i, j in pairs.tolist()],
-        dtype=np.complex128,
-    )
+    return out

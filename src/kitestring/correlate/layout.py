@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = "4.0.0"
 UNIX_EPOCH_MJD = 40587
 MODEL, CHECKSUM = "kitestring_delay_model", "kitestring_delay_model_checksum"
+QUANTISATION = "kitestring_quantisation"
 FULL = ("time", "baseline_id", "frequency", "polarization")
 FRACTION = ("time", "baseline_id", "polarization")
 CHUNK_BYTES = 1 << 24
@@ -43,6 +44,7 @@ BLOCK_ARRAYS: dict[str, tuple[tuple[str, ...], Any, Any, dict[str, str]]] = {
         {"units": "s", "type": "quantity"},
     ),
     "VALID_FRACTION": (FRACTION, "float64", 0.0, {}),
+    "QUANTISATION_EFFICIENCY": (FRACTION, "float64", np.nan, {}),
 }
 """Arrays that are filled as integrations finish: dimensions, type, what is there before, and
 attributes."""
@@ -138,6 +140,7 @@ def fill_block(path: Path, vis: Visibilities, first: int) -> None:
             "FLAG": np.isnan(channel.data) | (weight == 0),
             "EFFECTIVE_INTEGRATION_TIME": channel.weight.max(axis=2) * vis.integration[:, None],
             "VALID_FRACTION": channel.weight,
+            "QUANTISATION_EFFICIENCY": np.broadcast_to(channel.efficiency, channel.weight.shape),
         }
         for name, part in values.items():
             # a chunk that holds nothing new is written too: one that lacks is damage
@@ -256,13 +259,21 @@ def _attributes(vis: Visibilities, uvw: bool, created: str) -> dict[str, Any]:
         "data_groups": {"base": group},
         MODEL: json.dumps(model_to_dict(vis.model)),
         CHECKSUM: vis.model.checksum(),
+        QUANTISATION: vis.quantisation,
     }
 
 
 def _inverse_variance(vis: Visibilities, channel: ChannelVisibilities) -> NDArray[np.float64]:
-    """Return 1/sigma^2 of a part of each visibility: 2 n / (P1 P2) from n segments."""
+    """Return 1/sigma^2 of a part of each visibility: 2 n e^2 / (P1 P2) from n segments.
+
+    e is the efficiency of the samplers.
+    """
     autos = {a: i for i, (a, b) in enumerate(vis.baselines) if a == b}
-    segments = channel.weight * (vis.integration * bin_width(channel))[:, None, None]
+    segments = (
+        channel.weight
+        * channel.efficiency**2
+        * (vis.integration * bin_width(channel))[:, None, None]
+    )
     result = np.zeros(channel.data.shape)
     for b, pair in enumerate(vis.baselines):
         for p, product in enumerate(channel.products):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
 from kitestring.correlate import _kernels, lanes
-from kitestring.correlate.inputs import BandInput
+from kitestring.correlate.inputs import BandInput, Work, cut
 
 Integers = NDArray[np.int64]
 Singles = NDArray[np.float32]
@@ -20,27 +22,29 @@ TILE_SEGMENTS = 256
 """Most segments summed in float32."""
 
 
-def multiply_inputs(inputs: list[BandInput], bins: int, pairs: Integers) -> NDArray[np.complex128]:
-    """Return the sums over segments of X1 conj(X2), shape (pair, bin).
+def multiply(
+    works: Sequence[Work], parts: Sequence[tuple[int, int]]
+) -> list[NDArray[np.complex128]]:
+    """Return the sums over segments of X1 conj(X2), for each work of shape (part, pair, bin).
 
     Parameters
     ----------
-    inputs : list of BandInput
-        All of the same segments.
-    bins : int
-        Bins, from bin 0 of each input's transform on.
-    pairs : ndarray of int64, shape (pair, 2)
-        Indices of the inputs of each product.
+    works : sequence of Work
+        What to multiply.
+    parts : sequence of (int, int)
+        First segment of each part and the one after its last.
     """
-    if lanes.serves(inputs, bins):
-        return lanes.multiply_inputs(inputs, bins, pairs)
-    return multiply_with_scipy(inputs, bins, pairs)
+    own = [k for k, work in enumerate(works) if lanes.serves(work)]
+    found = dict(zip(own, lanes.multiply([works[k] for k in own], parts), strict=True))
+    return [
+        found[k] if k in found else np.array([multiply_with_scipy(work, part) for part in parts])
+        for k, work in enumerate(works)
+    ]
 
 
-def multiply_with_scipy(
-    inputs: list[BandInput], bins: int, pairs: Integers
-) -> NDArray[np.complex128]:
-    """Do the work of `multiply_inputs` with `scipy.fft`: any number of bins, any machine."""
+def multiply_with_scipy(work: Work, part: tuple[int, int]) -> NDArray[np.complex128]:
+    """Multiply one part with `scipy.fft`: any number of bins, any machine; shape (pair, bin)."""
+    inputs, bins, pairs = [cut(item, slice(*part)) for item in work.inputs], work.bins, work.pairs
     segments = len(inputs[0].first)
     most = TILE_BYTES // (len(inputs) * bins * 8)
     turned_most = TURNED_BYTES // (8 * max(item.samples for item in inputs))
@@ -49,18 +53,19 @@ def multiply_with_scipy(
     samples = [_samples(item) for item in inputs]
     total = np.zeros((len(pairs), 2, bins))
     for low in range(0, segments, size):
-        part = slice(low, min(low + size, segments))
+        some = slice(low, min(low + size, segments))
         for i, item in enumerate(inputs):
-            turned = np.empty((part.stop - part.start, item.samples), dtype=np.complex64)
+            turned = np.empty((some.stop - some.start, item.samples), dtype=np.complex64)
             rotate = _kernels.rotate_complex if item.parts == 2 else _kernels.rotate_real
             rotate(
-                samples[i], item.first[part], item.start[part], item.step[part], item.piece,
+                samples[i], item.first[some], item.start[:, some], item.step[:, some], item.piece,
                 turned.view(np.float32),
             )  # fmt: skip
-            turned[item.valid[part] == 0] = 0.0  # a broken segment has samples all the same
+            if item.valid is not None:
+                turned[item.valid[some] == 0] = 0.0  # a broken segment has samples all the same
             found = scipy.fft.fft(turned, axis=1, overwrite_x=True, workers=1)
-            _kernels.pick_bins(np.asarray(found).view(np.float32), item.turn[part], tile[i])
-        _kernels.multiply(tile, part.stop - part.start, pairs, total)
+            _kernels.pick_bins(np.asarray(found).view(np.float32), item.turn[some], tile[i])
+        _kernels.multiply(tile, some.stop - some.start, pairs, total)
     return np.asarray(total[:, 0] + 1j * total[:, 1])
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Protocol
 
@@ -17,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.correlate.channels import Band, Matching, Products, match_channels
+from kitestring.correlate.quantisation import COUNTED_BITS, check_quantisation
 from kitestring.correlate.steering import Placement, place
+from kitestring.correlate.types import Quantisation
 from kitestring.errors import ConfigurationError
 from kitestring.model.polynomials import DelayModel
 from kitestring.model.time import Epoch
@@ -76,6 +79,24 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class States:
+    """How often each value of the samples of a band's inputs occurred.
+
+    Attributes
+    ----------
+    levels : ndarray of float64, shape (input, state)
+        The values; NaN where an input has fewer of them, or none that are counted.
+    counts : ndarray of int64, shape (part, input, state)
+        How many valid samples in the segments of a part have each, real and imaginary
+        parts of complex ones alike. For gains some of them
+        are enough, from all over it; for the correction of van Vleck all are counted.
+    """
+
+    levels: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class ChunkSums:
     """What an engine makes of a chunk.
 
@@ -87,10 +108,13 @@ class ChunkSums:
         segment with invalid samples as zeros.
     counts : tuple of ndarray of float64, one for each band, shape (part, pair)
         Segments' worth of samples that were valid at both ends.
+    states : tuple of States, one for each band
+        Of the inputs of stations that `Plan.counted` names. May be empty where it names none.
     """
 
     spectra: tuple[NDArray[np.complex128], ...]
     counts: tuple[NDArray[np.float64], ...]
+    states: tuple[States, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +144,8 @@ class Plan:
     chunks : tuple of Chunk
         In order; chunk edges depend on the data's shape, never on how many
         threads or workers there are.
+    quantisation : {"off", "gain", "van-vleck"}
+        What is done about quantisation with one or two bits.
     """
 
     recordings: tuple[Recording, ...]
@@ -130,11 +156,17 @@ class Plan:
     matching: Matching
     placements: tuple[Placement, ...]
     chunks: tuple[Chunk, ...]
+    quantisation: Quantisation
 
     @property
     def bands(self) -> tuple[Band, ...]:
         """The bands that are correlated."""
         return self.matching.bands
+
+    @cached_property
+    def stations(self) -> tuple[int, ...]:
+        """The stations that take part, ascending."""
+        return tuple(sorted({item.station for band in self.bands for item in band.inputs}))
 
     def bins(self, band: Band) -> int:
         """Return how many bins a band has."""
@@ -143,6 +175,10 @@ class Plan:
     def samples(self, station: int) -> int:
         """Return how many samples a segment of a station has."""
         return round(self.recordings[station].sample_rate * self.segment)
+
+    def counted(self, station: int) -> bool:
+        """Tell whether the states of a station's samples are counted."""
+        return self.quantisation != "off" and self.recordings[station].bits in COUNTED_BITS
 
 
 class Engine(Protocol):
@@ -163,6 +199,7 @@ def make_plan(
     baselines: Sequence[tuple[str, str]] | None = None,
     products: Products = "parallel",
     zoom: Sequence[tuple[float, float]] = (),
+    quantisation: Quantisation = "gain",
 ) -> Plan:
     """Match channels, lay the segment grid and cut it into chunks.
 
@@ -183,6 +220,7 @@ def make_plan(
         )
     matching = match_channels(recordings, baselines, products, zoom)
     segment = _segment(recordings, matching, bins)
+    check_quantisation(recordings, matching.bands, quantisation)
     start = start.to("utc")
     span = float(stop.since(start))
     total = int(np.floor(span / segment + 1e-6))
@@ -205,6 +243,7 @@ def make_plan(
         matching=matching,
         placements=place(recordings, [model.stations[r.station] for r in recordings], start),
         chunks=(),
+        quantisation=quantisation,
     )
     return replace(plan, chunks=_chunks(plan, total, integration / segment))
 

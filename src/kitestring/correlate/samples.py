@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kitestring.correlate import _kernels
 from kitestring.correlate._lane_kernels import Form
 from kitestring.correlate.channels import Input
-from kitestring.correlate.plan import Chunk, Part, Plan
+from kitestring.correlate.plan import Chunk, Plan
 from kitestring.correlate.steering import Steering, steer
 from kitestring.recordings.types import (
     PACKED_MARGIN,
@@ -82,7 +82,8 @@ class StationSamples:
         high = int(self.steering.first.max()) + self.steering.samples
         first, self._streams = self._read(low, high - low, tuple(wanted))
         self.first = self.steering.first - first
-        self._counts: dict[int, Integers] = {}
+        self._span = low - first, high - first
+        self._counts: dict[int, Integers | None] = {}
 
     def _read(
         self, first: int, count: int, wanted: tuple[int, ...]
@@ -108,22 +109,25 @@ class StationSamples:
         """Return the samples of an input."""
         return self._streams[item.channel]
 
-    def segments(self, part: Part) -> slice:
-        """Return which of the chunk's segments a part has."""
-        low = part.first - self.origin
-        return slice(low, low + part.segments)
+    def valid(self, item: Input) -> Integers | None:
+        """Return the number of valid samples in each segment of an input, none of a broken one.
 
-    def valid(self, item: Input) -> Integers:
-        """Return the number of valid samples in each segment of an input, none of a broken one."""
+        None where all samples are valid.
+        """
         if item.channel not in self._counts:
-            runs, samples = self.stream(item).runs, self.steering.samples
-            counts = np.full(len(self.first), samples, dtype=np.int64)
-            low, high = int(self.first.min()), int(self.first.max()) + samples
-            if not (len(runs) == 1 and runs[0, 0] <= low and runs[0, 1] >= high):
-                _kernels.count_valid(runs, self.first, samples, counts)
-            counts[self.steering.broken] = 0
-            self._counts[item.channel] = counts
+            self._counts[item.channel] = self._count(self.stream(item).runs)
         return self._counts[item.channel]
+
+    def _count(self, runs: Integers) -> Integers | None:
+        samples, broken = self.steering.samples, self.steering.broken
+        low, high = self._span
+        if broken is None and len(runs) == 1 and runs[0, 0] <= low and runs[0, 1] >= high:
+            return None
+        counts = np.empty(len(self.first), dtype=np.int64)
+        _kernels.count_valid(runs, self.first, samples, counts)
+        if broken is not None:
+            counts[broken] = 0
+        return counts
 
 
 def _decoded(samples: NDArray[np.generic], valid: NDArray[np.bool_]) -> Stream:

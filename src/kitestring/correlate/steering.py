@@ -27,7 +27,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,12 +61,15 @@ class Steering:
     rest : ndarray, shape (segment,)
         What the whole-sample shift leaves, samples, -0.5 to 0.5: the samples
         are this much too early.
-    delay, rate, acceleration : ndarray, shape (segment, piece)
+    turn : ndarray, shape (segment,)
+        The same in cycles a bin.
+    delay, rate, acceleration : ndarray, shape (piece, segment)
         delay + clock (s) at the middle of each piece of a segment, and its derivatives.
-    since : ndarray, shape (segment, piece)
+    since : ndarray, shape (piece, segment)
         What delay + clock has grown by since the segment's middle, s.
-    broken : ndarray of bool, shape (segment,)
+    broken : ndarray of bool, shape (segment,), or None
         Whether a clock jumps within the segment: its samples belong to no one place.
+        None where it does in no segment.
     samples, piece : int
         Samples in a segment and in a piece; the last piece may be shorter.
     sample_rate : float
@@ -76,16 +78,20 @@ class Steering:
 
     first: NDArray[np.int64]
     rest: Floats
+    turn: Floats
     delay: Floats
     rate: Floats
     acceleration: Floats
     since: Floats
-    broken: NDArray[np.bool_]
+    broken: NDArray[np.bool_] | None
     samples: int
     piece: int
     sample_rate: float
 
-    def phase(self, zero: float, middle: float) -> tuple[Floats, Floats]:
+    def turns(
+        self, zero: float, middle: float, shift: float = 0.0, constant: float = 0.0,
+        each: float = 0.0,
+    ) -> tuple[Floats, Floats]:  # fmt: skip
         """Return the phase that samples are to be turned by, for ascending sky frequency.
 
         Parameters
@@ -94,19 +100,27 @@ class Steering:
             Sky frequency of the channel's baseband zero, Hz.
         middle : float
             Sky frequency at which nothing is left over, Hz: the band's middle.
+        shift : float
+            Bins to move the spectrum by, as seen at the labels.
+        constant, each : float
+            Cycles to add at the first segment, and more from one segment to the next.
 
         Returns
         -------
-        start : ndarray, shape (segment, piece)
-            Phase of a piece's first sample, cycles, -0.5 to 0.5.
-        step : ndarray, shape (segment, piece)
+        start : ndarray, shape (piece, segment)
+            Phase of a piece's first sample, cycles.
+        step : ndarray, shape (piece, segment)
             Cycles per sample.
         """
         start, step = np.empty_like(self.delay), np.empty_like(self.delay)
-        _kernels.segment_phases(
-            self.delay, self.rate, self.acceleration, self.since, self.rest, self.samples,
-            self.piece, self.sample_rate, zero, middle - zero, start, step,
-        )  # fmt: skip
+        a_sample = shift / self.samples
+        for p in range(len(start)):
+            before = p * self.piece
+            _kernels.turn_segments(
+                self.delay[p], self.rate[p], self.acceleration[p], self.since[p], self.rest,
+                min(self.piece, self.samples - before), self.sample_rate, zero, middle - zero,
+                a_sample, constant + before * a_sample, each, start[p], step[p],
+            )  # fmt: skip
         return start, step
 
 
@@ -166,89 +180,73 @@ def steer(plan: Plan, station: int, chunk: Chunk) -> Steering:
     placed = plan.placements[station]
     samples = plan.samples(station)
     sample_rate = plan.recordings[station].sample_rate
-    segments = chunk.first + np.arange(chunk.segments, dtype=np.float64)
-    begins: Floats = placed.within + segments * samples / sample_rate
-    delay, rate, acceleration = _follow(placed, begins + samples / 2 / sample_rate)
-    first, rest = np.empty(chunk.segments, dtype=np.int64), np.empty(chunk.segments)
+    count, length = chunk.segments, samples / sample_rate
+    begin = placed.within + chunk.first * length
+    last = begin + (count - 1) * length
+    for poly, offset in zip((placed.delay, placed.clock), placed.begin, strict=True):
+        if offset + begin < 0.0 or offset + last + length > poly.interval * len(poly.coefficients):
+            poly.at_offset(offset + np.array([begin, last]) + length / 2)  # raises SpanError
+    delay, rate, acceleration = _follow(placed, begin + length / 2, length, count)
+    first, rest, turn = np.empty(count, dtype=np.int64), np.empty(count), np.empty(count)
     _kernels.place_segments(
-        delay, placed.whole, placed.rest, chunk.first, samples, sample_rate, first, rest
-    )
-    piece = -(-samples // math.ceil(samples / sample_rate / PIECE))
-    if piece == samples:
-        pieces = [x[:, np.newaxis] for x in (delay, rate, acceleration, np.zeros_like(delay))]
-    else:
-        edges = np.minimum(np.arange(-(-samples // piece) + 1) * piece, samples) / sample_rate
-        middles = begins[:, np.newaxis] + (edges[1:] + edges[:-1]) / 2
-        pieces = [x.reshape(middles.shape) for x in _follow(placed, middles.ravel())]
-        pieces.append(pieces[0] - delay[:, np.newaxis])
-    delay, rate, acceleration, since = pieces
-    return Steering(
+        delay,
+        placed.whole,
+        placed.rest,
+        chunk.first,
+        samples,
+        sample_rate,
         first,
         rest,
-        delay,
-        rate,
-        acceleration,
-        since,
-        _broken(placed, begins, samples / sample_rate),
-        samples,
-        piece,
-        sample_rate,
+        turn,
+    )
+    piece = -(-samples // math.ceil(length / PIECE))
+    pieces = -(-samples // piece)
+    if pieces == 1:
+        parts = [x[np.newaxis] for x in (delay, rate, acceleration)]
+        since = np.zeros((1, count))
+    else:
+        edges = np.minimum(np.arange(pieces + 1) * piece, samples) / sample_rate
+        middles = (edges[1:] + edges[:-1]) / 2
+        found = [_follow(placed, begin + m, length, count) for m in middles.tolist()]
+        parts = [np.array(x) for x in zip(*found, strict=True)]
+        since = parts[0] - delay
+    broken = _broken(placed, begin, length, count)
+    return Steering(
+        first, rest, turn, parts[0], parts[1], parts[2], since, broken, samples, piece, sample_rate
     )
 
 
-def _broken(placed: Placement, begins: Floats, length: float) -> NDArray[np.bool_]:
+def _follow(placed: Placement, first: float, step: float, count: int) -> tuple[Floats, ...]:
+    """Return delay + clock at times first + i step (s after `within`'s second), and derivatives."""
+    found = np.empty(count), np.empty(count), np.empty(count)
+    _kernels.follow(
+        placed.delay.coefficients, placed.delay.interval, placed.begin[0],
+        placed.clock.coefficients, placed.clock.interval, placed.begin[1],
+        first, step, *found,
+    )  # fmt: skip
+    return found
+
+
+def _broken(placed: Placement, begin: float, length: float, count: int) -> NDArray[np.bool_] | None:
     """Tell in which segments delay + clock jumps, where two pieces of the model meet."""
-    broken = np.zeros(len(begins), dtype=np.bool_)
-    first, last = float(begins[0]), float(begins[-1]) + length
-    for poly, begin in zip((placed.delay, placed.clock), placed.begin, strict=True):
+    broken = None
+    for poly, offset in zip((placed.delay, placed.clock), placed.begin, strict=True):
         rows, span = poly.coefficients, poly.interval
-        low = max(math.floor((begin + first) / span) + 1, 1)
-        high = min(math.ceil((begin + last) / span) - 1, len(rows) - 1)
+        low = max(math.floor((offset + begin) / span) + 1, 1)
+        high = min(math.ceil((offset + begin + count * length) / span) - 1, len(rows) - 1)
         if low > high:
             continue
         ends = np.polynomial.polynomial.polyval(span, rows[low - 1 : high].T)
         jumps = np.flatnonzero(np.abs(rows[low : high + 1, 0] - ends) > JUMP)
-        since = np.asarray((low + jumps) * span - begin - first, dtype=np.float64)
+        since = np.asarray((low + jumps) * span - offset - begin, dtype=np.float64)
         segment = since // length
         into = since - segment * length
         # at a segment's edge, to what epochs are rounded to, nothing is broken
         within = (into > EPOCH_QUANTUM) & (into < length - EPOCH_QUANTUM)
-        broken[segment[within].astype(np.int64)] = True
+        if within.any():
+            broken = np.zeros(count, dtype=np.bool_) if broken is None else broken
+            broken[segment[within].astype(np.int64)] = True
     return broken
-
-
-def _follow(placed: Placement, at: Floats) -> list[Floats]:
-    """Return delay + clock at ascending times (s after `within`'s second), and derivatives."""
-    found = [np.empty_like(at) for _ in range(3)]
-    for low, high in _one_piece(placed, at):
-        about = float(at[(low + high) // 2])
-        _kernels.evaluate(
-            _taylor(placed, about), at[low:high] - about, *(x[low:high] for x in found)
-        )
-    return found
-
-
-def _one_piece(placed: Placement, middles: Floats) -> list[tuple[int, int]]:
-    """Cut segments where a polynomial of the model ends."""
-    edges = {0, len(middles)}
-    for poly, begin in zip((placed.delay, placed.clock), placed.begin, strict=True):
-        poly.at_offset(begin + middles[[0, -1]])  # SpanError here, not silently clipped
-        first = int((begin + middles[0]) // poly.interval)
-        last = int((begin + middles[-1]) // poly.interval)
-        for piece in range(first + 1, last + 1):
-            edges.add(int(np.searchsorted(middles, piece * poly.interval - begin)))
-    return list(pairwise(sorted(edges)))
-
-
-def _taylor(placed: Placement, about: float) -> Floats:
-    """Return the coefficients of delay + clock in seconds from `about`, ascending."""
-    orders = [poly.coefficients.shape[1] for poly in (placed.delay, placed.clock)]
-    result = np.zeros(max(*orders, 3))
-    for poly, begin in zip((placed.delay, placed.clock), placed.begin, strict=True):
-        at = np.array([begin + about])
-        for k in range(poly.coefficients.shape[1]):
-            result[k] += poly.at_offset(at, k)[0] / math.factorial(k)
-    return result
 
 
 def _label_in_samples(recording: Recording, origin: Epoch, within: float) -> tuple[int, float]:

@@ -8,8 +8,10 @@ What that schema has no place for stands beside it:
 - ``EPOCH_DAY`` (MJD, UTC), ``EPOCH_SECOND`` (whole second of the day) and
   ``EPOCH_NANOSECOND`` (time): epochs in full; the coordinate ``time``, a double
   of UNIX seconds, is good to 0.24 microsecond only.
-- the attributes ``kitestring_delay_model`` (JSON) and
-  ``kitestring_delay_model_checksum``.
+- ``QUANTISATION_EFFICIENCY`` (time, baseline_id, polarization):
+  `ChannelVisibilities.efficiency`, which ``WEIGHT`` holds already.
+- the attributes ``kitestring_delay_model`` (JSON), ``kitestring_delay_model_checksum`` and
+  ``kitestring_quantisation`` ("off", "gain" or "van-vleck").
 
 ``WEIGHT`` is 1/sigma^2 (sigma of the real or imaginary part), from the powers
 of both stations in the autocorrelations; where these were not correlated, unit
@@ -24,7 +26,6 @@ reader takes it for a store.
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import math
 import os
@@ -42,7 +43,6 @@ from kitestring._write import write_atomically
 from kitestring.correlate.gather import Integration
 from kitestring.correlate.journal import (
     Journal,
-    journal_path,
     processor_kind,
     read_journal,
     sync_folder,
@@ -54,6 +54,7 @@ from kitestring.correlate.layout import (
     FRACTION,
     FULL,
     MODEL,
+    QUANTISATION,
     fill_block,
     lay_out,
     model_from_dict,
@@ -72,8 +73,8 @@ BLOCK_BYTES = 1 << 25
 _BYTES = 17  # of a visibility with its weight and flag
 _ROOT = "zarr.json"
 _REWRITE = "Correlate again, or restore the file."
-_READ = ("VISIBILITY", "VALID_FRACTION", "EPOCH_DAY", "EPOCH_SECOND", "EPOCH_NANOSECOND",
-         "INTEGRATION_TIME")  # fmt: skip
+_READ = ("VISIBILITY", "VALID_FRACTION", "QUANTISATION_EFFICIENCY", "EPOCH_DAY", "EPOCH_SECOND",
+         "EPOCH_NANOSECOND", "INTEGRATION_TIME")  # fmt: skip
 
 
 def block_length(vis: Visibilities) -> int:
@@ -138,6 +139,7 @@ class StoreWriter:
                 channel,
                 data=np.stack([one.data[c] for one in some]),
                 weight=np.stack([one.weight[c] for one in some]),
+                efficiency=np.stack([one.efficiency[c] for one in some]),
             )
             for c, channel in enumerate(self._outline.channels)
         ]
@@ -173,9 +175,10 @@ def open_writer(
     *,
     inputs: str,
     block: int,
+    created: str,
     uvw: Callable[[], ArrayLike] | None = None,
-    created: str = "",
     again: bool = False,
+    processor: str = "",
 ) -> StoreWriter:
     """Return a writer that goes on where a store of the same inputs was left, or begins one.
 
@@ -195,6 +198,8 @@ def open_writer(
         Date of creation, ISO 8601; now unless given.
     again : bool
         Whether to begin anew in any case.
+    processor : str
+        Kind of processor that it is made on; that of this machine unless given.
 
     Raises
     ------
@@ -207,8 +212,8 @@ def open_writer(
         _drop_unsafe(path, vis, -(-held.done // block))
         return StoreWriter(path, vis, block, held)
     refuse_foreign(path)
-    fresh = StoreWriter(path, vis, block, Journal(inputs, processor_kind(), 0, len(vis.epoch)))
-    created = created or dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.000")
+    begun = Journal(inputs, processor or processor_kind(), 0, len(vis.epoch))
+    fresh = StoreWriter(path, vis, block, begun)
     places = uvw() if uvw is not None else None
     with fresh._written():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -247,46 +252,13 @@ def refuse_foreign(path: Path) -> None:
     )
 
 
-def write_visibilities(
-    path: str | Path, vis: Visibilities, *, uvw: ArrayLike | None = None, created: str = ""
-) -> None:
-    """Write visibilities of a scan as a Zarr store; a store at `path` is replaced.
-
-    Parameters
-    ----------
-    path : str or Path
-        Directory of the store.
-    vis : Visibilities
-        What to write.
-    uvw : array_like, shape (time, baseline, 3), optional
-        Baseline coordinates POSITION2 - POSITION1, m, ICRS directions.
-    created : str, optional
-        Date of creation, ISO 8601; now unless given. Two stores written with
-        the same date from the same visibilities hold the same bytes.
-
-    Raises
-    ------
-    ConfigurationError
-        Where something else lies at `path`, or it cannot be written.
-    """
-    writer = open_writer(
-        path, vis, inputs="", block=block_length(vis), again=True, created=created,
-        uvw=None if uvw is None else lambda: uvw,
-    )  # fmt: skip
-    for t in range(len(vis.epoch)):
-        data = tuple(channel.data[t] for channel in vis.channels)
-        writer.add(Integration(t, data, tuple(channel.weight[t] for channel in vis.channels)))
-    writer.finish()
-    journal_path(writer.path).unlink()
-
-
 def read_visibilities(
     path: str | Path,
     *,
     times: slice | None = None,
     channels: Sequence[int] | None = None,
 ) -> Visibilities:
-    """Read back what `write_visibilities` or `correlate_to_store` wrote.
+    """Read back what `kitestring.correlate.stored.correlate_to_store` wrote.
 
     Parameters
     ----------
@@ -347,18 +319,25 @@ def mean_visibilities(path: str | Path) -> Visibilities:
             step = int(node["VISIBILITY"].encoding["chunks"][0])
             data = np.zeros([node.sizes[d] for d in FULL[1:]], dtype=np.complex128)
             amount = np.zeros([node.sizes[d] for d in FRACTION[1:]])
+            served = np.zeros_like(amount)
             for low in range(0, len(length), step):
                 some = node.isel(time=slice(low, low + step))
                 weight = some["VALID_FRACTION"].values * length[low : low + step, None, None]
                 values = np.where(weight[:, :, None] > 0, some["VISIBILITY"].values, 0.0)
                 data += np.einsum("tbp,tbfp->bfp", weight, values)
                 amount += weight.sum(axis=0)
-            there = np.where(amount > 0, amount, np.nan)[:, None]
+                served += (weight * some["QUANTISATION_EFFICIENCY"].values).sum(axis=0)
+            there = amount[:, None]
+            efficiency = np.ones_like(amount)
+            np.divide(served, amount, out=efficiency, where=amount > 0)
+            mean = np.full_like(data, np.nan)
+            np.divide(data, there, out=mean, where=there > 0)
             found.append(
                 replace(
                     whole.channels[c],
-                    data=(data / there)[None].astype(np.complex64),
+                    data=mean[None].astype(np.complex64),
                     weight=amount[None] / total,
+                    efficiency=efficiency[None],
                 )
             )
         first = whole.epoch[0].shifted(-0.5 * length[0])
@@ -490,8 +469,10 @@ def _visibilities(nodes: list[xr.Dataset], place: str) -> Visibilities:
                 products=tuple(str(p) for p in node["polarization"].values),
                 data=node["VISIBILITY"].values,
                 weight=node["VALID_FRACTION"].values,
+                efficiency=node["QUANTISATION_EFFICIENCY"].values,
             )
             for node in nodes
         ),
         model=model,
+        quantisation=first.attrs[QUANTISATION],
     )

@@ -14,6 +14,7 @@ from kitestring.correlate.engine import Threads, Workers, warn_of_unmatched
 from kitestring.correlate.gather import chunks_from, gather, outline
 from kitestring.correlate.journal import inputs_digest, processor_kind, read_journal
 from kitestring.correlate.plan import Chunk, Plan
+from kitestring.correlate.steering import steer
 from kitestring.correlate.store import StoreWriter, block_length, open_writer
 from kitestring.correlate.types import Visibilities
 from kitestring.errors import KitestringWarning, RecordingError
@@ -105,12 +106,17 @@ def correlate_to_store(
     RecordingError
         Where a recording can no longer be read. In both cases all that was written
         before is safe and gone on with.
+    SpanError
+        Where the delay model does not cover the scan; nothing is written then.
     """
     path = Path(path)
     warn_of_unmatched(plan, stacklevel=3)
+    _check_span(plan)
     found = outline(plan)
     block = _block(plan, found)
     created = created or plan.start.iso(3)
+    # those of a cluster may be others than here
+    processor = str(getattr(workers, "processor", "")) or processor_kind()
     writer = open_writer(
         path,
         found,
@@ -119,10 +125,11 @@ def correlate_to_store(
         uvw=None if uvw is None else lambda: uvw(found),
         created=created,
         again=again,
+        processor=processor,
     )
     kept = writer.done
     if 0 < kept < writer.total:
-        _check_processor(path)
+        _check_processor(path, processor)
     before = float(found.integration[:kept].sum())
     total = float(found.integration.sum())
     if progress:
@@ -177,6 +184,13 @@ def _safe(writer: StoreWriter) -> str:
     return f"{writer.done} of {writer.total} integrations are safe in {writer.path}."
 
 
+def _check_span(plan: Plan) -> None:
+    """See, before hours of work, that the delay model covers all of the scan."""
+    for station in range(len(plan.recordings)):
+        for chunk in (plan.chunks[0], plan.chunks[-1]):
+            steer(plan, station, chunk)
+
+
 def _block(plan: Plan, found: Visibilities) -> int:
     """Return how many integrations a block has."""
     samples = sum(plan.samples(item.station) for band in plan.bands for item in band.inputs)
@@ -184,11 +198,11 @@ def _block(plan: Plan, found: Visibilities) -> int:
     return min(block_length(found), max(1, BLOCK_SAMPLES // each))
 
 
-def _check_processor(path: Path) -> None:
-    journal, here = read_journal(path), processor_kind()
+def _check_processor(path: Path, here: str) -> None:
+    journal = read_journal(path)
     if journal is not None and journal.processor != here:
         warnings.warn(
-            f"{path}: begun on another kind of processor ({journal.processor}; here {here}): "
+            f"{path}: begun on another kind of processor ({journal.processor}; now {here}): "
             "last bits of the visibilities will not be those of one run.",
             KitestringWarning,
             stacklevel=4,

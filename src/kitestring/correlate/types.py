@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from kitestring.model.polynomials import DelayModel
 from kitestring.model.time import Epoch
 
 Floats = NDArray[np.float64]
+
+Quantisation = Literal["off", "gain", "van-vleck"]
+"""What is done about quantisation with one or two bits; see `kitestring.correlate.quantisation`."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,10 @@ class ChannelVisibilities:
     weight : ndarray, shape (time, baseline, product)
         Fraction of samples valid at both stations, 0 to 1: polarisations are
         lost one by one. 0 for a product that a baseline lacks.
+    efficiency : ndarray, shape (time, baseline, product), or float
+        By how much the signal-to-noise ratio of a weak correlation is less than its amplitude
+        over the powers of both stations would have it: 0.88 where both sample with two
+        bits and that is corrected for, 1 where it is not and the amplitude is less, too.
     """
 
     name: str
@@ -39,6 +47,7 @@ class ChannelVisibilities:
     products: tuple[str, ...]
     data: NDArray[np.complex64]
     weight: Floats
+    efficiency: Floats | float = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,9 @@ class Visibilities:
         One for each channel that at least one baseline has.
     model : DelayModel
         The delays and clocks that were removed.
+    quantisation : {"off", "gain", "van-vleck"}
+        What was done about quantisation with one or two bits. Stations with these then
+        have unit power, and others the power of their samples.
     """
 
     scan: str
@@ -68,3 +80,4 @@ class Visibilities:
     integration: Floats
     channels: tuple[ChannelVisibilities, ...]
     model: DelayModel
+    quantisation: Quantisation = "off"

@@ -81,7 +81,8 @@ def fit_visibilities(
     -------
     tuple of FringeSolution
         Baselines without valid data are left out. The noise is that of the
-        number of samples, as seen by the autocorrelations: the variance of one
+        number of samples, as seen by the autocorrelations, and of what their quantisation
+        loses (`ChannelVisibilities.efficiency`): the variance of one
         component of a correlation coefficient is 1 / (2 T df) for a bin of
         width df (Thompson, Moran & Swenson 2017, eq. 6.50, for two real parts).
 
@@ -140,7 +141,8 @@ def _bands(
                 # a product that a station lacks is NaN, and stays so
                 level = channel.data[:, auto, :, p].real[share > 0]
                 power = power * (share[share > 0] @ level) / max(float(share.sum()), 1e-300)
-            samples = channel.weight[:, row, p] * visibilities.integration * width
+            loss = np.broadcast_to(channel.efficiency, channel.weight.shape)[:, row, p] ** 2
+            samples = channel.weight[:, row, p] * visibilities.integration * width * loss
             # the outermost bins hold zero frequency and the filter's edge
             good = power > 0
             good[[0, -1]] = False

@@ -18,6 +18,7 @@ Spectrum = NDArray[np.complex128]
 RowKey = tuple[float, str, str, str]
 
 _MOST_TICKS = 16
+_HIGH = 2.3  # inches: autocorrelations, and each baseline
 _REFERENCE: dict[str, Any] = {"marker": ".", "ls": "", "ms": 1.5, "color": "k", "zorder": 3.0}
 
 
@@ -32,8 +33,8 @@ class _Curve:
 def plot_spectra(vis: Visibilities, reference: Mapping[RowKey, Spectrum] | None = None) -> Figure:
     """Draw a scan's spectra, averaged over its integrations.
 
-    From above: the autocorrelations of each station; amplitude and phase of
-    each baseline, over the root of the two stations' power in each bin; and the
+    From above: the autocorrelations of all stations; then for each baseline amplitude
+    and phase, over the root of the two stations' power in each bin, and beside them the
     amplitude against lag, summed without regard to phase over channels. Channels
     stand side by side in order of sky frequency, gaps between them left out.
 
@@ -49,46 +50,77 @@ def plot_spectra(vis: Visibilities, reference: Mapping[RowKey, Spectrum] | None 
     """
     ours = {(c, *key): row for c, key, row in _rows(vis)}
     theirs = _scaled(vis, ours, reference or {})
-    stations = [(a, b) for a, b in vis.baselines if a == b]
     baselines = [(a, b) for a, b in vis.baselines if a != b]
-    autos = _curves(ours, stations)
-    cross = _curves(_coherence(ours), baselines)
-    cross_reference = {c.label: c for c in _curves(_coherence(theirs), baselines)}
-    auto_reference = {c.label: c for c in _curves(theirs, stations)}
+    figure = Figure(figsize=(11.0, 0.7 + _HIGH + _HIGH * len(baselines)), layout="constrained")
+    grid = figure.add_gridspec(
+        2 + 2 * len(baselines), 2, width_ratios=(3, 1), hspace=0.02, wspace=0.02
+    )
+    power = figure.add_subplot(grid[:2, :])
+    _draw_autos(power, vis, ours, theirs)
+    mine, others = _coherence(ours), _coherence(theirs)
+    for k, baseline in enumerate(baselines):
+        amplitude = figure.add_subplot(grid[2 + 2 * k, 0])
+        phase = figure.add_subplot(grid[3 + 2 * k, 0], sharex=amplitude)
+        lag = figure.add_subplot(grid[2 + 2 * k : 4 + 2 * k, 1])
+        _draw_baseline((amplitude, phase, lag), vis, baseline, mine, others)
+        if k + 1 == len(baselines):
+            phase.set_xlabel("lowest sky frequency of the channel (MHz)")
+            lag.set_xlabel("residual delay (µs)")
+    seconds = float(np.sum(vis.integration))
+    figure.suptitle(
+        f"{vis.source}, scan {vis.scan}: mean of {seconds:.4g} s"
+        + (", black: an independent correlator" if reference else "")
+    )
+    return figure
 
-    figure = Figure(figsize=(11.0, 10.0), layout="constrained")
-    power, amplitude, phase, lag = figure.subplots(4, 1)
-    for k, curve in enumerate(autos):
-        _draw(power, curve, _magnitude, color=f"C{k}", lw=0.7, label=curve.label)
-        _draw(power, auto_reference.get(curve.label), _magnitude, **_REFERENCE)
-    for k, curve in enumerate(cross):
-        other = cross_reference.get(curve.label)
+
+def _draw_autos(axis: Axes, vis: Visibilities, ours: Rows, theirs: Rows) -> None:
+    stations = [(a, b) for a, b in vis.baselines if a == b]
+    curves = _curves(ours, stations)
+    others = {c.label: c for c in _curves(theirs, stations)}
+    for k, curve in enumerate(curves):
+        _draw(axis, curve, _magnitude, color=f"C{k}", lw=0.7, label=curve.label)
+        _draw(axis, others.get(curve.label), _magnitude, **_REFERENCE)
+    axis.set_yscale("log")
+    axis.set_ylabel("power in a bin")
+    _frequency_ticks(axis, vis)
+    if curves:
+        axis.legend(fontsize="small", loc="upper right", ncols=len(curves) // 4 + 1)
+
+
+def _draw_baseline(
+    axes: tuple[Axes, Axes, Axes],
+    vis: Visibilities,
+    baseline: tuple[str, str],
+    ours: Rows,
+    theirs: Rows,
+) -> None:
+    """Draw amplitude, phase and lags of one baseline's products."""
+    amplitude, phase, lag = axes
+    curves = _curves(ours, [baseline])
+    others = {c.label: c for c in _curves(theirs, [baseline])}
+    for k, curve in enumerate(curves):
+        other = others.get(curve.label)
         _draw(amplitude, curve, _magnitude, color=f"C{k}", lw=0.7)
         _draw(amplitude, other, _magnitude, **_REFERENCE)
-        _draw(phase, curve, _degrees, color=f"C{k}", marker="o", ms=2.5, ls="", alpha=0.6)
+        _draw(phase, curve, _degrees, color=f"C{k}", marker="o", ms=2.5, ls="", alpha=0.6, mew=0)
         _draw(phase, other, _degrees, **_REFERENCE)
         lag.plot(*_lags(vis, curve), color=f"C{k}", lw=0.7, label=curve.label)
         if other is not None:
             lag.plot(*_lags(vis, other), **_REFERENCE)
-    power.set_yscale("log")
-    power.set_ylabel("power in a bin")
-    amplitude.set_ylabel("correlation coefficient")
+    amplitude.set_ylabel("coherence")
+    amplitude.set_ylim(bottom=0)
+    amplitude.set_title("-".join(baseline), fontsize="medium", loc="left", pad=3)
     phase.set_ylabel("phase (deg)")
     phase.set_ylim(-185, 185)
-    lag.set_ylabel("amplitude")
-    lag.set_xlabel("residual delay, station 2 - station 1 (µs)")
-    for axis in (power, amplitude, phase):
+    phase.set_yticks([-180, -90, 0, 90, 180])
+    lag.set_title("amplitude against delay", fontsize="medium", loc="left", pad=3)
+    lag.set_ylim(bottom=0)
+    for axis in (amplitude, phase):
         _frequency_ticks(axis, vis)
-    phase.set_xlabel("lowest sky frequency of the channel (MHz)")
-    for axis, drawn in ((power, autos), (lag, cross)):
-        if drawn:
-            axis.legend(fontsize="small", loc="upper right", ncols=max(1, len(drawn) // 4 + 1))
-    seconds = float(np.sum(vis.integration))
-    figure.suptitle(
-        f"{vis.source}, scan {vis.scan}: {seconds:.4g} s in {len(vis.epoch)} integrations"
-        + (", black: an independent correlator" if reference else "")
-    )
-    return figure
+    amplitude.tick_params(labelbottom=False)
+    if len(curves) > 1:
+        lag.legend(fontsize="small", loc="upper right")
 
 
 def _rows(vis: Visibilities) -> Iterator[tuple[int, tuple[str, str, str], Spectrum]]:
@@ -156,7 +188,7 @@ def _curves(rows: Rows, pairs: list[tuple[str, str]]) -> list[_Curve]:
     for one, two in pairs:
         for (c, a, b, product), row in rows.items():
             if (a, b) == (one, two):
-                name = one if one == two else f"{one}-{two}"
+                name = one if one == two else ""
                 known = product.replace("?", "")  # polarisations that nobody stated
                 curves.setdefault(f"{name} {known}".strip(), {})[c] = row
     return [_Curve(label, spectra) for label, spectra in curves.items()]
@@ -187,16 +219,19 @@ def _draw(
 
 
 def _lags(vis: Visibilities, curve: _Curve) -> tuple[Floats, Floats]:
-    """Return delays (microseconds) and the root of the mean power over channels there."""
-    power = np.zeros(0)
-    for spectrum in curve.spectra.values():
-        n = len(spectrum)
-        lag = np.fft.fftshift(np.fft.fft(spectrum)) / n
-        power = (power if len(power) == n else np.zeros(n)) + np.abs(lag) ** 2
-    first = vis.channels[next(iter(curve.spectra))]
+    """Return delays (microseconds) and the root of the mean power over channels there.
+
+    Channels of other widths than most have other lags, and are left out.
+    """
+    lengths = [len(spectrum) for spectrum in curve.spectra.values()]
+    n = max(lengths, key=lengths.count)
+    chosen = {c: spectrum for c, spectrum in curve.spectra.items() if len(spectrum) == n}
+    lags = np.fft.fftshift(np.fft.fft(list(chosen.values()), axis=1), axes=1) / n
+    power = np.mean(np.abs(lags) ** 2, axis=0)
+    first = vis.channels[next(iter(chosen))]
     step = float(first.frequency[1] - first.frequency[0])
-    delay = np.fft.fftshift(np.fft.fftfreq(len(power), step)) * 1e6
-    return np.asarray(delay), np.asarray(np.sqrt(power / len(curve.spectra)))
+    delay = np.fft.fftshift(np.fft.fftfreq(n, step)) * 1e6
+    return np.asarray(delay), np.asarray(np.sqrt(power))
 
 
 def _frequency_ticks(axis: Axes, vis: Visibilities) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from kitestring._jit import kernel
@@ -16,11 +19,23 @@ BATCH = 64
 """Words of a channel that are exchanged at a time."""
 
 
-@kernel()
-def copy_bytes(source: Bytes, target: Bytes) -> None:
-    """Copy bytes; numba's own assignment of slices is several times slower."""
-    for k in range(min(source.shape[0], target.shape[0])):
-        target[k] = source[k]
+@intrinsic
+def copy(typing: Any, source: Any, target: Any) -> Any:
+    """Copy one contiguous array to another of the same kind, at least as long.
+
+    numba's own assignment of slices is several times slower.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        arrays = [
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args, given, strict=True)
+        ]
+        size = builder.mul(arrays[0].nitems, arrays[0].itemsize)
+        cgutils.raw_memcpy(builder, arrays[1].data, arrays[0].data, size, 1)
+        return context.get_dummy_value()
+
+    return types.void(source, target), emit
 
 
 @kernel()
@@ -31,23 +46,27 @@ def join_frames(data: Bytes, offsets: Integers, payload: int, out: Bytes) -> Non
         if offsets[i] < 0:
             target[:] = 0
         else:
-            copy_bytes(data[offsets[i] : offsets[i] + payload], target)
+            copy(data[offsets[i] : offsets[i] + payload], target)
 
 
 @kernel()
-def split_channels(words: Any, bits: int, masks: NDArray[np.uint64], out: Any) -> None:
+def split_channels(
+    words: Any, bits: int, masks: NDArray[np.uint64], rows: Integers, out: Any
+) -> None:
     """Give each of n channels, `bits` bits a sample, a packed stream of its own.
 
-    words (k n,) unsigned, a time's samples each: n * bits bits; out (n, k) likewise,
-    n samples of a channel in a word; masks: see `exchange_masks`. The exchange is that
+    words (k n,) unsigned, a time's samples each: n * bits bits; masks: see
+    `exchange_masks`; rows (n,): where in out (row, k or more) each channel's stream goes, n
+    samples in a word; -1: nowhere. The exchange is that
     of rows and columns of n x n fields by halves, quarters ... (Hacker's Delight,
     2nd ed., section 7-3), for `BATCH` squares at once, 64 bits at a time.
     """
-    n = out.shape[0]
+    n = rows.shape[0]
+    total = words.shape[0] // n
     work = np.empty((n, BATCH), words.dtype)
     wide = work.view(np.uint64)
-    for begin in range(0, out.shape[1], BATCH):
-        count = min(BATCH, out.shape[1] - begin)
+    for begin in range(0, total, BATCH):
+        count = min(BATCH, total - begin)
         for k in range(count):
             square = words[(begin + k) * n : (begin + k + 1) * n]
             for row in range(n):
@@ -66,8 +85,8 @@ def split_channels(words: Any, bits: int, masks: NDArray[np.uint64], out: Any) -
             half //= 2
             stage += 1
         for channel in range(n):
-            for k in range(count):
-                out[channel, begin + k] = work[channel, k]
+            if rows[channel] >= 0:
+                copy(work[channel, :count], out[rows[channel], begin : begin + count])
 
 
 def exchange_masks(channels: int, bits: int) -> NDArray[np.uint64]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from kitestring.errors import MissingDataError, RecordingError, UnknownNameError
 from kitestring.model.time import Epoch
 from kitestring.recordings import foreign, mark5b, raw, sigmf, vdif
+from kitestring.recordings._kernels import find_first_frame
+from kitestring.recordings._mark5b_kernels import SYNC
 from kitestring.recordings.formats import RecordingFormat
 from kitestring.recordings.sidecar import SUFFIX, beside, read_sidecar
 from kitestring.recordings.sigmf_meta import DATA, META
@@ -151,7 +153,13 @@ def _named(stated: Stated) -> RecordingFormat:
     return names[wanted]
 
 
+_MARK5B = SYNC.to_bytes(4, "little")
+
+
 def _sniffed(path: Path) -> RecordingFormat:
+    data = map_file(path)
+    if int(find_first_frame(data, 1)) == 0 and data[:4].tobytes() != _MARK5B:
+        return vdif.FORMAT  # plain from the first byte on: nothing need be searched for
     for one in FORMATS:
         if one.sniff(path):
             return one

@@ -60,7 +60,8 @@ def pack_frames(
     slot, skip = divmod(first, header.frame_samples)
     slots = -(-(skip + count) // header.frame_samples)
     per_channel = slots * header.payload_bytes // header.channel_count
-    data = np.empty((len(channels), per_channel + PACKED_MARGIN), dtype=np.uint8)
+    # rows of whole words
+    data = np.empty((len(channels), (per_channel + PACKED_MARGIN + 7) // 8 * 8), dtype=np.uint8)
     runs: list[NDArray[np.int64]] = [np.zeros((0, 2), dtype=np.int64)] * len(channels)
     threads = sorted({c // header.channel_count for c in channels})
     for thread in threads:
@@ -104,11 +105,13 @@ def _split(
     sample_bits = header.bits * header.parts
     word = _WORDS[sample_bits * header.channel_count]
     words = joined.view(word)
-    parted = np.empty((header.channel_count, len(words) // header.channel_count), dtype=word)
-    split_channels(words, sample_bits, exchange_masks(header.channel_count, sample_bits), parted)
+    to = np.full(header.channel_count, -1, dtype=np.int64)
+    to[inner[::-1]] = rows[::-1]  # the first row of a channel that is asked for twice
+    masks = exchange_masks(header.channel_count, sample_bits)
+    split_channels(words, sample_bits, masks, to, data.view(word))
     for row, channel in zip(rows, inner, strict=True):
-        stream = parted[channel].view(np.uint8)
-        data[row, : len(stream)] = stream
+        if to[channel] != row:
+            data[row] = data[to[channel]]
 
 
 def _stretches(there: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -17,13 +17,13 @@ from pydantic import (
     model_validator,
 )
 
+from kitestring._toml import read_toml
 from kitestring.errors import ConfigurationError
 from kitestring.model.ephemeris import NAMES
 from kitestring.model.observable import Kind
 from kitestring.model.subdaily import SUBDAILY, Subdaily
 from kitestring.model.time import Epoch
 from kitestring.recordings.types import Channel
-from kitestring.session._toml import read_toml
 from kitestring.session.sections import (
     Positive,
     Section,
@@ -102,6 +102,8 @@ class CorrelateSection(Section):
     products: Literal["parallel", "all"] = "parallel"
     spacecraft: bool = False
     """Whether scans of the spacecraft are correlated too; its tones need no correlation."""
+    quantisation: Literal["off", "gain", "van-vleck"] = "gain"
+    """What is done about quantisation with one or two bits."""
     correlx: str | None = None
     """A directory of CorrelX files: its delays and clocks are used, its output is compared."""
 

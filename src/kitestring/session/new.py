@@ -78,6 +78,7 @@ def session_from_correlx(directory: str | Path, correlx: str | Path) -> Path:
         f"bins = {setup.bins}",
         f"integration = {duration!r}",
         f'products = "{"all" if setup.all_products else "parallel"}"',
+        'quantisation = "off"  # as there',
         f'correlx = "{relative(origin)}"  # its delays and clocks; its output is compared',
         *tones,
         "",

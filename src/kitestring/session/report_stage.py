@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from kitestring.correlate.compare import compare_rows, normalised, rows_of
-from kitestring.errors import KitestringError, MissingDataError
+from kitestring.correlate.store import mean_visibilities
+from kitestring.correlate.types import Visibilities
+from kitestring.errors import KitestringError
 from kitestring.estimate.mapping import (
     covariance_rtn,
     error_ellipse,
@@ -16,7 +18,7 @@ from kitestring.estimate.mapping import (
     to_axes,
 )
 from kitestring.estimate.types import OrbitSolution, ResidualTable
-from kitestring.formats.correlx import read_correlx_output
+from kitestring.formats.correlx import CorrelxOutput
 from kitestring.fringe.fit import delay_rate_map
 from kitestring.fringe.types import FringeSolution
 from kitestring.plots.delta_dor import plot_delta_dor
@@ -25,8 +27,16 @@ from kitestring.plots.orbit import plot_lander, plot_plane_of_sky, plot_rtn_sigm
 from kitestring.plots.recordings import plot_statistics
 from kitestring.plots.residuals import plot_residuals
 from kitestring.plots.tones import plot_phase_cal, plot_tone_phases
-from kitestring.plots.visibilities import plot_spectra
 from kitestring.products.report import Picture, Section, Table, write_report
+from kitestring.session.correlate_stage import (
+    LOST,
+    correlated_scans,
+    is_correlated,
+    load_visibilities,
+    reference_output,
+    spectra_figure,
+    visibility_path,
+)
 from kitestring.session.file import LanderSection, Session
 from kitestring.session.ledger import Event, Ledger
 from kitestring.session.orbit_stages import (
@@ -47,17 +57,14 @@ from kitestring.session.setting import Setting
 from kitestring.session.signal_stages import (
     DETECTED,
     SIGNAL_STAGES,
-    correlated_scans,
     has_delta_dor,
     has_tones,
-    is_correlated,
     is_recorded,
     load_delta_dor,
     load_descriptions,
     load_fringes,
     load_phase_cals,
     load_tones,
-    load_visibilities,
     tone_comb,
 )
 
@@ -131,38 +138,18 @@ def _phase_cal(setting: Setting) -> Section:
 
 
 def _visibilities(setting: Setting) -> Section:
-    pictures, rows = [], []
-    for scan in correlated_scans(setting):
-        vis = load_visibilities(setting.context, scan.name)
-        reference = None
-        if setting.correlx is not None:
-            try:
-                theirs = read_correlx_output(setting.correlx)
-            except MissingDataError:
-                theirs = None
-            if theirs is not None:
-                reference = theirs.rows
-                ours = normalised(rows_of(vis))
-                for what, auto in (("autocorrelations", True), ("cross-station rows", False)):
-                    mine = {
-                        k: v
-                        for k, v in ours.items()
-                        if (k[1] == k[2]) is auto and not (auto and k[3][0] != k[3][-1])
-                    }
-                    found = compare_rows(mine, normalised(reference))
-                    turn = float(np.degrees(np.angle(found.correlation)))
-                    rows.append(
-                        (
-                            what,
-                            str(len(found.by_row)),
-                            f"{found.correlation.real:.7f}",
-                            f"{turn:+.4f}",
-                            f"{min(abs(c) for c in found.by_row.values()):.7f}",
-                        )
-                    )
-        pictures.append(
-            Picture(f"Spectra of scan {scan.name}, {scan.source}", plot_spectra(vis, reference))
-        )
+    rows: list[tuple[str, ...]] = []
+    pictures, notes = [], []
+    scans, other = correlated_scans(setting), reference_output(setting)
+    for scan in scans:
+        mean = mean_visibilities(visibility_path(setting.context, scan.name))
+        title = f"Spectra of scan {scan.name}, {scan.source}"
+        pictures.append(Picture(title, spectra_figure(setting, mean)))
+        if other is not None:
+            rows += _against(other, load_visibilities(setting.context, scan.name))
+    for event in _finished(setting):
+        if event.stage == "correlate":
+            notes = [f"{k}: {v}." for k, v in event.summary.items() if k.startswith(LOST)]
     header = ("rows", "number", "complex correlation", "phase (deg)", "worst row, magnitude")
     tables = (Table(header, rows, "Against the independent correlator's output"),) if rows else ()
     return Section(
@@ -170,7 +157,32 @@ def _visibilities(setting: Setting) -> Section:
         "Auto- and cross-spectra of each scan, averaged over its integrations.",
         tables,
         pictures,
+        notes,
     )
+
+
+def _against(other: CorrelxOutput, vis: Visibilities) -> list[tuple[str, ...]]:
+    """Return how visibilities agree with another correlator's, auto- and cross-spectra apart."""
+    ours = normalised(rows_of(vis))
+    found: list[tuple[str, ...]] = []
+    for what, auto in (("autocorrelations", True), ("cross-station rows", False)):
+        mine = {
+            k: v
+            for k, v in ours.items()
+            if (k[1] == k[2]) is auto and not (auto and k[3][0] != k[3][-1])
+        }
+        match = compare_rows(mine, normalised(other.rows))
+        turn = float(np.degrees(np.angle(match.correlation)))
+        found.append(
+            (
+                what,
+                str(len(match.by_row)),
+                f"{match.correlation.real:.7f}",
+                f"{turn:+.4f}",
+                f"{min(abs(c) for c in match.by_row.values()):.7f}",
+            )
+        )
+    return found
 
 
 def _fringes(setting: Setting) -> Section:

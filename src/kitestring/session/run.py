@@ -41,6 +41,9 @@ class Context:
         Digest of all that the running stage's outcome depends on.
     again : bool
         Whether to do anew what an earlier run has finished.
+    cluster : str
+        Address of a Dask cluster that correlates, or "local" for one that is started here;
+        empty where threads do.
     """
 
     directory: Path
@@ -49,6 +52,7 @@ class Context:
     threads: int | None = None
     inputs: str = ""
     again: bool = False
+    cluster: str = ""
 
     def path(self, name: str) -> Path:
         """Return a path of the session, relative names taken from its directory."""
@@ -172,6 +176,7 @@ def run_session(
     again: bool = False,
     progress: Progress = no_progress,
     threads: int | None = None,
+    cluster: str = "",
 ) -> list[StageStatus]:
     """Run the stages of a session that are not yet done.
 
@@ -186,7 +191,10 @@ def run_session(
     progress : Progress
         Told what goes on.
     threads : int, optional
-        One a core by default.
+        One a core by default; where `cluster` is "local", how many workers it has.
+    cluster : str
+        Address of a Dask cluster that correlates (``tcp://10.0.0.1:8786``), or "local" for
+        one that is started here; the bytes are those that threads give.
 
     Raises
     ------
@@ -197,7 +205,7 @@ def run_session(
     """
     directory = _folder(directory)
     session = read_session(directory)
-    context = Context(directory, session, progress, threads, again=again)
+    context = Context(directory, session, progress, threads, again=again, cluster=cluster)
     stages = stages_of(context.session)
     names = [stage.name for stage in stages]
     for name in only:

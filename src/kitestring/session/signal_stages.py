@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 import warnings
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kitestring.calibrate.reference import APriori, delta_dor
 from kitestring.calibrate.types import DeltaDor
-from kitestring.correlate.engine import correlate
-from kitestring.correlate.store import read_visibilities, write_visibilities
-from kitestring.correlate.types import Visibilities
 from kitestring.errors import KitestringError, RecordingWarning
 from kitestring.formats.tdm import write_tdm
 from kitestring.fringe.exchange import fringe_with_model, tones_with_model
@@ -26,8 +19,14 @@ from kitestring.model.constants import C
 from kitestring.model.sight import Sight
 from kitestring.model.time import Epoch
 from kitestring.recordings.describe import Description, describe
-from kitestring.recordings.open import belonging
 from kitestring.session.archive import load, save
+from kitestring.session.correlate_stage import (
+    correlate_scans,
+    correlated_scans,
+    is_correlated,
+    load_visibilities,
+    recording_stamps,
+)
 from kitestring.session.file import (
     RecordingSection,
     ScanSection,
@@ -41,7 +40,6 @@ from kitestring.session.run import (
     Stage,
     earth_inputs,
     file_stamps,
-    input_files,
     media_inputs,
 )
 from kitestring.session.setting import LATENESS, Setting
@@ -52,7 +50,6 @@ from kitestring.tones.types import PhaseCal, TonePhases
 PRODUCTS = "products"
 DESCRIPTIONS = f"{PRODUCTS}/describe.npz"
 PHASE_CALS = f"{PRODUCTS}/phase_cal.npz"
-VISIBILITIES = f"{PRODUCTS}/visibilities"
 TONES = f"{PRODUCTS}/tones.npz"
 FRINGES = f"{PRODUCTS}/fringes.npz"
 DELTA_DOR = f"{PRODUCTS}/delta_dor.npz"
@@ -69,11 +66,7 @@ def is_recorded(session: Session) -> bool:
 def _recordings(context: Context) -> list[object]:
     """Return what tells whether recordings, or how they are read, have changed."""
     session = context.session
-    stamps: list[object] = []
-    for section in session.recording:
-        named = [section.sidecar] if section.sidecar else []
-        files = belonging(input_files(context, [*section.files, *named]))
-        stamps += [section, *map(file_stamp, files)]
+    stamps = [part for one in session.recording for part in recording_stamps(context, one)]
     return [session.setup, session.scan, *stamps]
 
 
@@ -100,11 +93,6 @@ def applied_inputs(context: Context) -> list[object]:
 def theory_inputs(context: Context) -> list[object]:
     """Return what the delay models depend on that measured totals are compared with."""
     return [*applied_inputs(context), *earth_inputs(context), *media_inputs(context)]
-
-
-def part_of(progress: Callable[[str, float], None], what: str, k: int, n: int) -> Any:
-    """Return a callable that tells the progress of part k of n from its own fraction."""
-    return lambda fraction: progress(what, (k + fraction) / n)
 
 
 # -- describe ----------------------------------------------------------------------------
@@ -210,86 +198,6 @@ def _phase_cal(context: Context) -> Outcome:
 def load_phase_cals(context: Context) -> tuple[PhaseCal, ...]:
     """Return the phase-cal tones of each recording."""
     return tuple(load(context.path(PHASE_CALS)))
-
-
-# -- correlate -----------------------------------------------------------------------------
-
-
-def correlated_scans(setting: Setting) -> list[ScanSection]:
-    """Return the scans that are correlated."""
-    chosen = [] if setting.session.correlate.spacecraft else setting.target_scans
-    return [scan for scan in setting.session.scan if scan not in chosen]
-
-
-def is_correlated(session: Session) -> bool:
-    """Tell whether any scan is correlated."""
-    name = session.target.name if session.target else None
-    scans = [s for s in session.scan if session.correlate.spacecraft or s.source != name]
-    return is_recorded(session) and bool(scans)
-
-
-def visibility_path(context: Context, scan: str) -> Path:
-    """Return where the visibilities of a scan lie."""
-    return context.path(f"{VISIBILITIES}/{scan}.zarr")
-
-
-def _mark(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.exists() else ""
-
-
-def _least_weight(vis: Visibilities) -> float:
-    # a product that a baseline lacks is NaN: that is no loss
-    formed = [(c.weight, ~np.isnan(c.data[:, :, 0])) for c in vis.channels]
-    return min(float(weight[here].min(initial=1.0)) for weight, here in formed)
-
-
-def _correlate(context: Context) -> Outcome:
-    setting, wanted = Setting(context), context.session.correlate
-    scans = correlated_scans(setting)
-    began, seconds, least = time.perf_counter(), 0.0, 1.0
-    for k, scan in enumerate(scans):
-        path = visibility_path(context, scan.name)
-        mark = path.with_suffix(".inputs")
-        # scans that an interrupted run has finished are not correlated again
-        if not context.again and path.exists() and _mark(mark) == context.inputs:
-            least = min(least, _least_weight(load_visibilities(context, scan.name)))
-            continue
-        seconds += scan.duration
-        start, stop = scan.span
-        tell = part_of(context.progress, f"correlate {scan.name}", k, len(scans))
-        found = correlate(
-            setting.recordings(scan),
-            setting.delay_model(scan),
-            bins=wanted.bins,
-            start=start,
-            stop=stop,
-            integration=wanted.integration,
-            products=wanted.products,
-            threads=context.threads,
-            progress=lambda done, total, tell=tell: tell(done / total),  # type: ignore[misc]
-        )
-        least = min(least, _least_weight(found))
-        mark.unlink(missing_ok=True)
-        partial = path.with_suffix(".part")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        places = setting.uvw(scan, found.baselines, found.epoch)
-        write_visibilities(partial, found, uvw=places, created=start.iso(3))
-        shutil.rmtree(path, ignore_errors=True)
-        partial.rename(path)
-        mark.write_text(context.inputs)
-    taken = time.perf_counter() - began
-    summary = {
-        "scans": len(scans),
-        "bins": wanted.bins,
-        "seconds of data a second": round(seconds / taken, 2),
-        "least weight": round(least, 4),
-    }
-    return Outcome([f"{VISIBILITIES}/{scan.name}.zarr" for scan in scans], summary)
-
-
-def load_visibilities(context: Context, scan: str) -> Visibilities:
-    """Return the visibilities of a scan."""
-    return read_visibilities(visibility_path(context, scan))
 
 
 # -- tones -----------------------------------------------------------------------------------
@@ -474,7 +382,7 @@ SIGNAL_STAGES = (
         "correlate",
         is_correlated,
         lambda c: [*_recordings(c), *applied_inputs(c), c.session.correlate],
-        _correlate,
+        correlate_scans,
     ),
     Stage(
         "tones",

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from kitestring.errors import SpanError
+from kitestring.errors import ConfigurationError, SpanError
 from kitestring.model.delay import far_field_delay, near_field_delay
 from kitestring.model.earth import EarthModel
 from kitestring.model.polynomials import DelayModel, PiecewisePolynomial, StationDelay
 from kitestring.model.stations import get_station
 from kitestring.model.steering import (
-    constant_clock,
     fit_polynomial,
+    linear_clock,
     make_delay_model,
     node_offsets,
     station_delays,
@@ -119,10 +119,45 @@ class TestPieces:
         assert found(START.shifted(12.5)) == pytest.approx(series(12.5), rel=1e-12)
 
     def test_edges_belong_to_the_span(self) -> None:
-        poly = constant_clock(START, STOP, START, 1.0, 0.5)
+        poly = linear_clock(START, STOP, START, 1.0, 0.5)
         assert poly(START) == 1.0
         assert poly(STOP) == 1.0 + 0.5 * 117.0
         assert poly.stop.iso(2) == STOP.iso(2)
+
+    @pytest.mark.parametrize(
+        ("jumps", "reference"),
+        [
+            ([(30.0, 2e-6)], 0.0),
+            ([(30.0, 2e-6)], 50.0),
+            ([(30.012, 2e-6), (7.5, -1e-6), (80.25, 3e-7)], 40.0),
+            ([(-5.0, 1e-6), (200.0, 5e-6)], 10.0),  # before and after the span
+            ([(-5.0, 1e-6), (60.0, 5e-6)], -20.0),
+        ],
+    )
+    def test_a_clock_that_jumps(self, jumps: list[tuple[float, float]], reference: float) -> None:
+        """The offset holds at the reference; what lies beyond a jump differs by its size."""
+        offset, rate = 1e-3, 2e-12
+        at = [(START.shifted(t), size) for t, size in jumps]
+        poly = linear_clock(START, STOP, START.shifted(reference), offset, rate, at)
+        near = [t + side for t, _ in jumps for side in (-1e-6, 1e-6) if 0 < t < 117]
+        seconds = np.concatenate([near, np.linspace(0.05, 116.9, 40)])
+        wanted = offset + rate * (seconds - reference)
+        for t, size in jumps:
+            wanted += size * ((seconds > t).astype(float) - float(reference > t))
+        # epochs resolve 15 ps
+        assert poly(START.shifted(seconds)) == pytest.approx(wanted, abs=1e-15)
+        assert poly.start.since(START) <= 0.0
+        assert poly.stop.since(STOP) >= -1e-11
+
+    def test_jumps_that_no_pieces_fit(self) -> None:
+        def clock(*seconds: float) -> PiecewisePolynomial:
+            at = [(START.shifted(t), 1e-6) for t in seconds]
+            return linear_clock(START, STOP, START, 0.0, 0.0, at)
+
+        with pytest.raises(ConfigurationError, match="whole milliseconds apart"):
+            clock(10.0, 20.0003)
+        with pytest.raises(ConfigurationError, match="1 ms apart in a scan of 117 s"):
+            clock(10.0, 20.0, 30.001)
 
     @pytest.mark.parametrize("seconds", [-0.001, 20.001])
     def test_outside_is_refused_and_the_span_named(self, seconds: float) -> None:

@@ -317,3 +317,108 @@ def test_a_full_disk_is_told_and_gone_on_from(session, monkeypatch):
     resumed = contents(session / STORE)
     run(session, again=True)
     assert contents(session / STORE) == resumed
+
+
+JUMP = 3.00007e-6  # s: a fringe turns by 0.59 of a cycle
+JUMPED = f"""
+name = "jumps"
+
+[correlate]
+bins = 32
+integration = 0.5
+
+[[correlate.zoom]]
+name = "line"
+frequency = 8400.02e6
+width = 8e3
+bins = 16
+integration = 1.0
+
+[[correlate.zoom]]
+name = "elsewhere"
+frequency = 8400.02e6
+width = 8e3
+bins = 16
+source = "OJ287"
+
+[setup]
+default = [{{ name = "CH0", sky_frequency = 8400e6, sample_rate = 128e3 }}]
+
+[[scan]]
+name = "No0001"
+source = "0748+126"
+start = "2026-01-01T16:30:00"
+duration = 6.0
+
+[truth]
+seed = 3
+
+[[truth.source]]
+name = "0748+126"
+flux = 2.5
+
+[[truth.station]]
+name = "TIANMA65"
+sefd = 10.0
+
+[[truth.station]]
+name = "URUMQI"
+sefd = 10.0
+
+[truth.station.clock]
+jump = [{{ epoch = "2026-01-01T16:30:03.2", size = {JUMP} }}]
+"""
+
+
+@pytest.fixture(scope="module")
+def jumped(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("jumps")
+    (folder / "scenario.toml").write_text(JUMPED, encoding="utf-8")
+    simulate_session(folder / "scenario.toml", folder / "session", threads=1)
+    return folder / "session"
+
+
+def turned(session):
+    """Return by how much the fringe's phase turns where the clock jumps, cycles."""
+    vis = read_visibilities(session / STORE)
+    power = vis.channels[0].data[:, vis.baselines.index(("TIANMA65", "URUMQI")), :, 0].sum(axis=1)
+    # the integration from 3.0 to 3.5 s holds the jump
+    return float(np.angle(power[7:].sum() * power[:6].sum().conj()) / (2 * np.pi))
+
+
+def test_a_clock_that_jumps_is_followed_and_told(jumped):
+    def lost():
+        ledger = Ledger(jumped)
+        return {k: v for k, v in ledger.last("correlate").summary.items() if k.startswith("lost")}
+
+    run_session(jumped, only=["correlate"], threads=1)
+    # 8400.032 MHz turn by 0.68 - 1; fringes of kHz move the middle of so narrow a band
+    assert abs(turned(jumped)) > 0.2
+    assert lost() == {}
+    with (jumped / "session.toml").open("a", encoding="utf-8") as file:
+        file.write(
+            '\n[[clock]]\nstation = "URUMQI"\nepoch = "2026-01-01T16:30:00"\n'
+            f'jump = [{{ epoch = "2026-01-01T16:30:03.2", size = {JUMP} }}]\n'
+        )
+    run_session(jumped, only=["correlate"], threads=1)
+    assert abs(turned(jumped)) < 0.02  # 1 / (2 pi SNR) is 0.002
+    assert list(lost()) == ["lost in No0001"]
+    assert lost()["lost in No0001"].startswith("URUMQI: its clock jumps")
+
+
+def test_zoom_bands_lie_beside_the_whole_ones(jumped):
+    run_session(jumped, only=["correlate"], threads=1)
+    folder = jumped / "products" / "visibilities"
+    names = sorted(p.name for p in folder.iterdir() if p.suffix in (".zarr", ".png"))
+    assert names == [
+        "No0001.line.png", "No0001.line.zarr", "No0001.png", "No0001.zarr",
+    ]  # fmt: skip
+    (channel,) = read_visibilities(folder / "No0001.line.zarr").channels
+    np.testing.assert_allclose(
+        channel.frequency, 8400.02e6 - 4e3 + 500.0 * np.arange(16), rtol=0, atol=1e-5
+    )
+    assert channel.data.shape == (6, 3, 16, 1)
+    one, cross, two = np.abs(channel.data[:3, ..., 0].sum(axis=(0, 2)))  # before the jump
+    assert cross / np.sqrt(one * two) == pytest.approx(0.2, abs=0.03)  # 2.5 Jy of 12.5
+    (whole,) = read_visibilities(folder / "No0001.zarr").channels
+    assert whole.data.shape == (12, 3, 32, 1)

@@ -147,18 +147,18 @@ def give_pair(total: Floats, order: Integers, kinds: Integers, out: Floats) -> N
     kinds (pair,): 0 and 1 for the powers, 2 for X1 conj(X2) and 3 for its conjugate.
     """
     part = LANES // 4
-    for p in range(kinds.shape[0]):
-        kind = kinds[p]
-        for k in range(order.shape[0]):
-            at = order[k] * LANES + min(kind, 2) * part
-            real, imag = 0.0, 0.0
+    sums = np.zeros(4)
+    for k in range(order.shape[0]):
+        at = order[k] * LANES
+        for q in range(4):
+            one = 0.0
             for lane in range(part):
-                real += total[at + lane]
-            if kind >= 2:
-                for lane in range(part):
-                    imag += total[at + part + lane]
-            out[p, k, 0] = real
-            out[p, k, 1] = -imag if kind == 3 else imag
+                one += total[at + q * part + lane]
+            sums[q] = one
+        for p in range(kinds.shape[0]):
+            kind = kinds[p]
+            out[p, k, 0] = sums[min(kind, 2)]
+            out[p, k, 1] = 0.0 if kind < 2 else (sums[3] if kind == 2 else -sums[3])
 
 
 @kernel()

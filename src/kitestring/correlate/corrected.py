@@ -41,38 +41,45 @@ class Correction:
 
     def __init__(self, plan: Plan, band: Band, states: Sequence[Mapping[float, int]]) -> None:
         self._plan, self._band = plan, band
-        self._counted = [plan.counted(item.station) for item in band.inputs]
         self._samplers = [make_sampler(held) for held in states]
+        self._stuck, self._gain, self._power = [], [], []
+        for item, sampler in zip(band.inputs, self._samplers, strict=True):
+            parts = 2 if channel_of(plan, item).complex else 1
+            self._stuck.append(sampler is None and plan.counted(item.station))
+            # what noise of unit power is multiplied by, and the power that it comes out with
+            self._gain.append(1.0 if sampler is None else sampler.gain * math.sqrt(parts))
+            self._power.append(1.0 if sampler is None else sampler.variance * parts)
 
     def serves(self, i: int, j: int) -> bool:
         """Tell whether a product holds anything: a sampler that is stuck tells of no noise."""
-        return all(self._samplers[k] is not None or not self._counted[k] for k in (i, j))
+        return not (self._stuck[i] or self._stuck[j])
 
-    def applied(self, values: Complexes, i: int, j: int) -> Complexes:
-        """Return a product of the inputs i and j, given in the units of their samples."""
+    def applied(self, values: Complexes, scale: float, i: int, j: int) -> Complexes:
+        """Return a product of the inputs i and j, given in the units of their samples, times scale.
+
+        Its correction is that of `scale` times `values`.
+        """
         one, two = self._samplers[i], self._samplers[j]
-        first, second = self._band.inputs[i], self._band.inputs[j]
-        own = self._alike(first, second)
         if self._plan.quantisation == "van-vleck" and one is not None and two is not None:
+            first, second = self._band.inputs[i], self._band.inputs[j]
             channel = channel_of(self._plan, first)
-            if own:
+            if self._alike(first, second):
                 bins = len(values)
                 low = self._band.frequency(bins)[0] - channel.sky_frequency
                 return undo_own(
-                    values, low * self._plan.segment, self._plan.samples(first.station), one, two,
-                    complex_=channel.complex,
+                    values * scale, low * self._plan.segment, self._plan.samples(first.station),
+                    one, two, complex_=channel.complex,
                 )  # fmt: skip
-            return undo_turning(values / (self._gain(i) * self._gain(j)), Response(one, two))
-        if i == j:
-            return values / self._power(i)
-        return values / (self._gain(i) * self._gain(j))
+            scale /= self._gain[i] * self._gain[j]
+            return undo_turning(values * scale, Response(one, two))
+        scale /= self._power[i] if i == j else self._gain[i] * self._gain[j]
+        return np.asarray(values * scale)
 
     def efficiency(self, i: int, j: int) -> float:
         """Return `ChannelVisibilities.efficiency` of a product."""
         if i == j:
             return 1.0
-        power = self._power(i) * self._power(j)
-        return self._gain(i) * self._gain(j) / math.sqrt(power)
+        return self._gain[i] * self._gain[j] / math.sqrt(self._power[i] * self._power[j])
 
     def _alike(self, one: Input, two: Input) -> bool:
         """Tell whether two inputs are of one station and their lags are whole samples."""
@@ -83,16 +90,3 @@ class Correction:
             and a.sky_frequency == b.sky_frequency
             and a.direction == b.direction
         )
-
-    def _parts(self, k: int) -> int:
-        return 2 if channel_of(self._plan, self._band.inputs[k]).complex else 1
-
-    def _gain(self, k: int) -> float:
-        """Return what noise of unit power is multiplied by; 1 where nothing is corrected."""
-        sampler = self._samplers[k]
-        return 1.0 if sampler is None else sampler.gain * math.sqrt(self._parts(k))
-
-    def _power(self, k: int) -> float:
-        """Return the power that noise of unit power comes out with."""
-        sampler = self._samplers[k]
-        return 1.0 if sampler is None else sampler.variance * self._parts(k)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -159,7 +160,7 @@ class _Packer:
         self.gain = []
         for item in band.inputs:
             # half the power of real samples lies at negative frequencies
-            power = 1.0 if channel_of(plan, item).complex else np.sqrt(2.0)
+            power = 1.0 if channel_of(plan, item).complex else math.sqrt(2.0)
             self.gain.append(power / plan.samples(item.station))
 
     def count(self, states: States, part: int) -> None:
@@ -175,16 +176,18 @@ class _Packer:
         """Scale the sums to power, lay them out by baseline and product, and begin anew."""
         baselines, products = len(self.plan.baselines), len(self.band.products)
         nothing = np.complex64(complex(np.nan, 0.0))
-        shape = (baselines, self.spectra.shape[1], products)
+        bins = self.spectra.shape[1]
+        shape = (baselines, bins, products)
         data = np.full(shape, nothing, dtype=np.complex64)
         weight = np.zeros((baselines, products))
         efficiency = np.ones((baselines, products))
         correction = Correction(self.plan, self.band, self.states)
-        for p, (b, product, i, j) in enumerate(self.band.pairs):
-            count = self.counts[p] if correction.serves(i, j) else 0.0
-            values = self.spectra[p] * (self.gain[i] * self.gain[j] / count if count > 0 else 0.0)
+        for p, (b, product, i, j) in enumerate(self.band.pairs.tolist()):
+            count = float(self.counts[p]) if correction.serves(i, j) else 0.0
+            values = np.zeros(bins, dtype=np.complex128)
             if count > 0:
-                values = correction.applied(values, i, j)
+                scale = self.gain[i] * self.gain[j] / count
+                values = correction.applied(self.spectra[p], scale, i, j)
                 efficiency[b, product] = correction.efficiency(i, j)
             # fused multiply-add leaves rounding where Im |X|^2 is to be zero
             data[b, :, product] = values.real if i == j else values

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kitestring.correlate.plan import Plan
-from kitestring.correlate.steering import steer
+from kitestring.correlate.steering import jumps_of, steer
 from kitestring.correlate.types import Visibilities
 
 EDGE = 0.1
@@ -33,6 +33,8 @@ class StationLoss:
     lost : float
         Fraction of the samples that are invalid or were never recorded, mean of the
         station's channels; NaN where it was not correlated with itself.
+    jumps : int
+        How often its clock jumps meanwhile: the segments in which it does are lost.
     """
 
     station: str
@@ -40,6 +42,7 @@ class StationLoss:
     early: float
     outside: float
     lost: float
+    jumps: int = 0
 
     def told(self) -> str:
         """Return it in words; empty where nothing is lost but what the ends may lack."""
@@ -48,6 +51,8 @@ class StationLoss:
             for verb, seconds, how in (("starts", self.late, "late"), ("ends", self.early, "early"))
             if seconds > EDGE
         ]
+        if self.jumps:
+            ends.append("its clock jumps" if self.jumps == 1 else f"{self.jumps} clock jumps")
         if not ends and not self.lost > self.outside + _FEW:
             return ""
         share = "all" if self.lost >= 1.0 else f"{100 * self.lost:.2g} % of"
@@ -113,6 +118,8 @@ def _station(plan: Plan, station: int, lost: list[float]) -> StationLoss:
     rate = recording.sample_rate
     begin = steer(plan, station, plan.chunks[0]).first[0]
     end = steer(plan, station, plan.chunks[-1]).first[-1] + plan.samples(station)
+    placed = plan.placements[station]
+    segments = plan.chunks[-1].first + plan.chunks[-1].segments
     late, early = max(0.0, -begin / rate), 0.0
     if recording.stop is not None:
         length = round(float(recording.stop.since(recording.start)) * rate)
@@ -123,4 +130,5 @@ def _station(plan: Plan, station: int, lost: list[float]) -> StationLoss:
         float(early),
         float((late + early) * rate / (end - begin)),
         float(np.mean(lost)) if lost else np.nan,
+        len(jumps_of(placed, placed.within, placed.within + segments * plan.segment)),
     )

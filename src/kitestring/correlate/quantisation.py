@@ -34,9 +34,11 @@ of any kind and for complex samples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import accumulate, pairwise
 from statistics import NormalDist
 from typing import TYPE_CHECKING, get_args
 
@@ -128,7 +130,7 @@ class Sampler:
     def thresholds(self) -> Floats:
         """Where states meet, in rms of the noise from its mean, shape (state - 1,)."""
         normal = NormalDist()
-        below = np.cumsum(self.fractions)[:-1].tolist()
+        below = accumulate(self.fractions.tolist()[:-1])
         return np.array([normal.inv_cdf(min(max(p, _LEAST), 1.0 - _LEAST)) for p in below])
 
     @property
@@ -136,20 +138,26 @@ class Sampler:
         """Steps from level to level, shape (state - 1,)."""
         return np.asarray(np.diff(self.levels))
 
+    # a few numbers each, thousands of times: plain floats are quicker than arrays
+
     @cached_property
     def mean(self) -> float:
         """Mean of the samples: what an offset of the sampler makes."""
-        return float(self.fractions @ self.levels)
+        held = zip(self.fractions.tolist(), self.levels.tolist(), strict=True)
+        return float(sum(f * x for f, x in held))
 
     @cached_property
     def variance(self) -> float:
         """Variance of the samples."""
-        return float(self.fractions @ (self.levels - self.mean) ** 2)
+        held = zip(self.fractions.tolist(), self.levels.tolist(), strict=True)
+        return float(sum(f * (x - self.mean) ** 2 for f, x in held))
 
     @cached_property
     def gain(self) -> float:
         """E[x Q(x)] for noise x of unit variance."""
-        return float(self.steps @ np.exp(-0.5 * self.thresholds**2) / np.sqrt(2.0 * np.pi))
+        held = zip(pairwise(self.levels.tolist()), self.thresholds.tolist(), strict=True)
+        total = sum((above - below) * math.exp(-0.5 * t * t) for (below, above), t in held)
+        return float(total) / math.sqrt(2.0 * math.pi)
 
 
 def make_sampler(counts: Mapping[float, int]) -> Sampler | None:

@@ -27,7 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -227,25 +227,34 @@ def _follow(placed: Placement, first: float, step: float, count: int) -> tuple[F
     return found
 
 
-def _broken(placed: Placement, begin: float, length: float, count: int) -> NDArray[np.bool_] | None:
-    """Tell in which segments delay + clock jumps, where two pieces of the model meet."""
-    broken = None
+def jumps_of(placed: Placement, begin: float, end: float) -> Floats:
+    """Return when delay + clock jumps between two times: where pieces of the model do not meet.
+
+    All in seconds after the whole second before the first label.
+    """
+    found: list[NDArray[Any]] = [np.zeros(0)]
     for poly, offset in zip((placed.delay, placed.clock), placed.begin, strict=True):
         rows, span = poly.coefficients, poly.interval
         low = max(math.floor((offset + begin) / span) + 1, 1)
-        high = min(math.ceil((offset + begin + count * length) / span) - 1, len(rows) - 1)
-        if low > high:
-            continue
-        ends = np.polynomial.polynomial.polyval(span, rows[low - 1 : high].T)
-        jumps = np.flatnonzero(np.abs(rows[low : high + 1, 0] - ends) > JUMP)
-        since = np.asarray((low + jumps) * span - offset - begin, dtype=np.float64)
-        segment = since // length
-        into = since - segment * length
-        # at a segment's edge, to what epochs are rounded to, nothing is broken
-        within = (into > EPOCH_QUANTUM) & (into < length - EPOCH_QUANTUM)
-        if within.any():
-            broken = np.zeros(count, dtype=np.bool_) if broken is None else broken
-            broken[segment[within].astype(np.int64)] = True
+        high = min(math.ceil((offset + end) / span) - 1, len(rows) - 1)
+        if low <= high:
+            ends = np.polynomial.polynomial.polyval(span, rows[low - 1 : high].T)
+            apart = np.abs(rows[low : high + 1, 0] - ends)
+            found.append(np.asarray((low + np.flatnonzero(apart > JUMP)) * span - offset))
+    return np.asarray(np.sort(np.concatenate(found)), dtype=np.float64)
+
+
+def _broken(placed: Placement, begin: float, length: float, count: int) -> NDArray[np.bool_] | None:
+    """Tell in which segments delay + clock jumps."""
+    since = jumps_of(placed, begin, begin + count * length) - begin
+    segment = since // length
+    into = since - segment * length
+    # at a segment's edge, to what epochs are rounded to, nothing is broken
+    within = (into > EPOCH_QUANTUM) & (into < length - EPOCH_QUANTUM)
+    if not within.any():
+        return None
+    broken = np.zeros(count, dtype=np.bool_)
+    broken[segment[within].astype(np.int64)] = True
     return broken
 
 

@@ -135,6 +135,6 @@ class DelayModel:
         for name in sorted(self.stations):
             for part in (self.stations[name].delay, self.stations[name].clock):
                 digest.update(f"{name} {part.start.day} {float(part.start.second)!r}".encode())
-                digest.update(f" {part.interval!r} {part.coefficients.shape}".encode())
+                digest.update(f" {float(part.interval)!r} {part.coefficients.shape}".encode())
                 digest.update(np.ascontiguousarray(part.coefficients).tobytes())
         return digest.hexdigest()

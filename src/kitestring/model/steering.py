@@ -8,6 +8,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
+from kitestring.errors import ConfigurationError
 from kitestring.model.delay import far_field_delay, near_field_delay
 from kitestring.model.earth import EarthModel
 from kitestring.model.parts import station_delay
@@ -20,6 +21,8 @@ from kitestring.model.trajectory import Trajectory
 Floats = NDArray[np.float64]
 
 _INTERVAL = 20.0  # s
+MOST_PIECES = 100_000
+"""Most pieces of a clock that jumps."""
 _ORDER = 6  # with 20 s the Earth's rotation is followed to 1e-18 s
 
 
@@ -89,13 +92,64 @@ def node_offsets(pieces: int, interval: float = _INTERVAL, order: int = _ORDER) 
     return (np.arange(pieces)[:, None] + 0.5 * (nodes + 1.0)) * interval
 
 
-def constant_clock(
-    start: Epoch, stop: Epoch, reference: Epoch, offset: float, rate: float = 0.0
+def linear_clock(
+    start: Epoch,
+    stop: Epoch,
+    reference: Epoch,
+    offset: float,
+    rate: float = 0.0,
+    jumps: Sequence[tuple[Epoch, float]] = (),
 ) -> PiecewisePolynomial:
-    """Return a clock (reading minus UTC, s) that is linear over a span."""
-    at_start = offset + rate * float(start.since(reference))
+    """Return a clock (reading minus UTC, s) over a span that is linear but for jumps.
+
+    Parameters
+    ----------
+    start, stop : Epoch, shape ()
+        The span, UTC.
+    reference : Epoch, shape ()
+        When the clock is off by `offset`, UTC.
+    offset, rate : float
+        Reading minus UTC, s, and what it grows by in a second.
+    jumps : sequence of (Epoch, float)
+        When the reading jumps, UTC, and by how much, s. `offset` holds at the reference:
+        what jumps before and after it change is taken from there.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the jumps in the span do not lie whole milliseconds apart, or too many pieces
+        would have to lie between them.
+    """
     length = float(stop.since(start))
-    return PiecewisePolynomial(start, length, np.array([[at_start, rate]]))
+    at = np.array([float(epoch.since(start)) for epoch, _ in jumps])
+    sizes = np.array([size for _, size in jumps])
+    inside = np.sort(at[(at > 0.0) & (at < length)])
+    if not len(inside):
+        begin, each, count = 0.0, length, 1
+    else:
+        # pieces are equally long, and one has to begin where the clock jumps
+        apart = 1e3 * np.diff(inside)
+        if np.any(np.abs(apart - np.rint(apart)) > 1e-3):
+            raise ConfigurationError(
+                "jumps of a clock within one scan are to lie whole milliseconds apart.",
+                next_step="Round them: nothing is correlated in the segments that they lie in.",
+            )
+        common = int(np.gcd.reduce(np.rint(apart).astype(np.int64))) if len(apart) else 0
+        each = 1e-3 * common if common else max(inside[0], length - inside[0])
+        begin = inside[0] - each * np.ceil(inside[0] / each - 1e-9)
+        count = int(np.ceil((length - begin) / each - 1e-9))
+        if count > MOST_PIECES:
+            raise ConfigurationError(
+                f"jumps of a clock {1e3 * each:.0f} ms apart in a scan of {length:.0f} s.",
+                next_step="Round them to common multiples of 10 ms or more.",
+            )
+    begins = begin + each * np.arange(count)
+    since = begins - float(reference.since(start))
+    known = float(reference.since(start))
+    middles = begins + each / 2
+    turned = (at[:, None] < middles).astype(float) - (at[:, None] < known)
+    rows = np.stack([offset + rate * since + sizes @ turned, np.full(count, rate)], axis=1)
+    return PiecewisePolynomial(start.shifted(begin), float(each), rows)
 
 
 def make_delay_model(
@@ -107,6 +161,7 @@ def make_delay_model(
     earth: EarthModel,
     *,
     clocks: Mapping[str, tuple[Epoch, float, float]] | None = None,
+    jumps: Mapping[str, Sequence[tuple[Epoch, float]]] | None = None,
     media: Sequence[Effect] = (),
     frequency: float | None = None,
     inputs: Mapping[str, str] | None = None,
@@ -127,6 +182,8 @@ def make_delay_model(
         Where stations are.
     clocks : mapping, optional
         By station name: (reference epoch, reading minus UTC in s, its rate).
+    jumps : mapping, optional
+        By station name: when its clock jumps, UTC, and by how much, s.
     media : sequence of Effect
         Delays of the stations' sky that correlation should remove.
     frequency : float, optional
@@ -145,6 +202,7 @@ def make_delay_model(
         values = station_delays(earth, station, target, label, media, frequency)
         delay = fit_polynomial(start, _INTERVAL, values.reshape(offsets.shape))
         reference, offset, rate = (clocks or {}).get(station.name, (start, 0.0, 0.0))
-        clock = constant_clock(start, stop, reference, offset, rate)
+        jumping = (jumps or {}).get(station.name, ())
+        clock = linear_clock(start, stop, reference, offset, rate, jumping)
         parts[station.name] = StationDelay(delay, clock)
     return DelayModel(scan, source, parts, dict(inputs or {}))

@@ -20,7 +20,7 @@ from kitestring.errors import ConfigurationError, KitestringError, MissingDataEr
 from kitestring.formats.correlx import CorrelxOutput, read_correlx_output
 from kitestring.plots.visibilities import plot_spectra
 from kitestring.recordings.open import belonging
-from kitestring.session.file import RecordingSection, ScanSection, Session
+from kitestring.session.file import RecordingSection, ScanSection, Session, ZoomSection
 from kitestring.session.ledger import file_stamp
 from kitestring.session.run import Context, Outcome, Progress, input_files
 from kitestring.session.setting import Setting
@@ -59,9 +59,19 @@ def recording_stamps(context: Context, section: RecordingSection) -> list[object
     return [section, *map(file_stamp, files)]
 
 
-def picture_name(scan: ScanSection) -> str:
-    """Return where the picture of a scan's visibilities lies, relative to the session."""
-    return f"{VISIBILITIES}/{scan.name}.png"
+def picture_name(product: str) -> str:
+    """Return where the picture of a scan or of its zoom band lies, relative to the session."""
+    return f"{VISIBILITIES}/{product}.png"
+
+
+def zoom_bands(session: Session, scan: ScanSection) -> list[ZoomSection]:
+    """Return the zoom bands that are correlated beside a scan's whole bands."""
+    return [z for z in session.correlate.zoom if z.source in (None, scan.source)]
+
+
+def product_name(scan: ScanSection, zoom: ZoomSection | None = None) -> str:
+    """Return what the visibilities of a scan, or of its zoom band, are called."""
+    return scan.name if zoom is None else f"{scan.name}.{zoom.name}"
 
 
 def reference_output(setting: Setting) -> CorrelxOutput | None:
@@ -94,32 +104,38 @@ def correlate_scans(context: Context) -> Outcome:
     setting = Setting(context)
     scans = correlated_scans(setting)
     stations = [setting.station_name(r.station) for r in context.session.recording]
-    pace = _Pace(context.progress, sum(scan.duration for scan in scans))
+    products = [
+        (scan, zoom) for scan in scans for zoom in (None, *zoom_bands(context.session, scan))
+    ]
+    pace = _Pace(context.progress, sum(scan.duration for scan, _ in products))
     summary: dict[str, object] = {"scans": len(scans), "bins": context.session.correlate.bins}
     told, seconds = {}, 0.0
     with _workers(context) as workers:
-        for scan in scans:
+        for scan, zoom in products:
+            name = product_name(scan, zoom)
             try:
-                plan = scan_plan(setting, scan)
-                stored = _store(setting, scan, plan, workers, pace)
+                plan = scan_plan(setting, scan, zoom)
+                stored = _store(setting, scan, name, plan, workers, pace)
             except KitestringError as problem:
                 if scan.name not in problem.message:
-                    problem.message = f"scan {scan.name}: {problem.message}"
+                    problem.message = f"scan {name}: {problem.message}"
                 raise
             seconds += stored.seconds
             mean = mean_visibilities(stored.path)
-            lost = losses(plan, mean, stations).told()
+            lost = losses(plan, mean, stations).told() if zoom is None else ""
             if lost:
                 told[f"{LOST}{scan.name}"] = lost
-            spectra_figure(setting, mean).savefig(context.path(picture_name(scan)), dpi=120)
+            figure = spectra_figure(setting, mean) if zoom is None else plot_spectra(mean)
+            figure.savefig(context.path(picture_name(name)), dpi=120)
     if seconds:
         summary["seconds of data a second"] = round(seconds / pace.elapsed, 2)
-    outputs = [f"{VISIBILITIES}/{scan.name}.zarr" for scan in scans]
-    return Outcome([*outputs, *map(picture_name, scans)], summary | told)
+    names = [product_name(scan, zoom) for scan, zoom in products]
+    outputs = [f"{VISIBILITIES}/{name}.zarr" for name in names]
+    return Outcome([*outputs, *map(picture_name, names)], summary | told)
 
 
-def scan_plan(setting: Setting, scan: ScanSection) -> Plan:
-    """Return what the correlation of a scan consists of.
+def scan_plan(setting: Setting, scan: ScanSection, zoom: ZoomSection | None = None) -> Plan:
+    """Return what the correlation of a scan, or of its zoom band, consists of.
 
     Raises
     ------
@@ -129,15 +145,18 @@ def scan_plan(setting: Setting, scan: ScanSection) -> Plan:
     """
     wanted = setting.session.correlate
     start, stop = scan.span
+    # the correction of van Vleck needs whole channels
+    part = "gain" if zoom and wanted.quantisation == "van-vleck" else wanted.quantisation
     plan = make_plan(
         setting.recordings(scan),
         setting.delay_model(scan),
-        bins=wanted.bins,
+        bins=zoom.bins if zoom else wanted.bins,
         start=start,
         stop=stop,
-        integration=wanted.integration,
+        integration=(zoom.integration if zoom else None) or wanted.integration,
         products=wanted.products,
-        quantisation=wanted.quantisation,
+        zoom=[zoom.edges] if zoom else (),
+        quantisation=part,
     )
     crossed = any(
         band.inputs[i].station != band.inputs[j].station
@@ -156,13 +175,13 @@ def scan_plan(setting: Setting, scan: ScanSection) -> Plan:
 
 
 def _store(
-    setting: Setting, scan: ScanSection, plan: Plan, workers: Workers, pace: _Pace
+    setting: Setting, scan: ScanSection, name: str, plan: Plan, workers: Workers, pace: _Pace
 ) -> Stored:
     context = setting.context
     stamps = [recording_stamps(context, section) for section in setting.of_scan(scan)]
     found = correlate_to_store(
         plan,
-        visibility_path(context, scan.name),
+        visibility_path(context, name),
         uvw=lambda outline: setting.uvw(scan, outline.baselines, outline.epoch),
         created=scan.span[0].iso(3),
         stamp=repr(stamps),

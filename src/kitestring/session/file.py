@@ -94,6 +94,27 @@ class ScanSection(Section):
         return start, start.shifted(self.duration)
 
 
+class ZoomSection(Section):
+    """A sub-band that is correlated beside the whole bands, at a finer resolution."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+-]+$")]
+    """What its product is called by."""
+    frequency: Positive
+    """Of its middle, Hz."""
+    width: Positive
+    """Hz."""
+    bins: int = Field(ge=8, le=65536)
+    integration: Positive | None = None
+    """Length of an integration, s; that of the whole bands unless given."""
+    source: str | None = None
+    """The source in whose scans it is correlated; in those of all unless given."""
+
+    @property
+    def edges(self) -> tuple[float, float]:
+        """Lowest and highest sky frequency, Hz."""
+        return self.frequency - self.width / 2, self.frequency + self.width / 2
+
+
 class CorrelateSection(Section):
     """How recordings are correlated."""
 
@@ -104,8 +125,16 @@ class CorrelateSection(Section):
     """Whether scans of the spacecraft are correlated too; its tones need no correlation."""
     quantisation: Literal["off", "gain", "van-vleck"] = "gain"
     """What is done about quantisation with one or two bits."""
+    zoom: list[ZoomSection] = Field(default_factory=list)
     correlx: str | None = None
     """A directory of CorrelX files: its delays and clocks are used, its output is compared."""
+
+    @field_validator("zoom")
+    @classmethod
+    def _names_differ(cls, zoom: list[ZoomSection]) -> list[ZoomSection]:
+        if len({one.name for one in zoom}) < len(zoom):
+            raise ValueError("two [[correlate.zoom]] have the same name")
+        return zoom
 
 
 class PhaseCalSection(Section):
@@ -128,6 +157,19 @@ class ToneSection(Section):
     """Length of one phase measurement, s."""
 
 
+class JumpSection(Section):
+    """A clock that jumps."""
+
+    epoch: When
+    size: float
+    """What the reading changes by, s."""
+
+    @property
+    def at(self) -> Epoch:
+        """When, UTC."""
+        return epoch_of(self.epoch)
+
+
 class ClockSection(Section):
     """A station clock: reading minus UTC."""
 
@@ -139,6 +181,13 @@ class ClockSection(Section):
     """Uncertainty of the rate; the offset is estimated freely."""
     tracking: bool = False
     """Whether time tags and frequencies of the station's tracking data follow it too."""
+    jump: list[JumpSection] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _tracking_is_smooth(self) -> ClockSection:
+        if self.jump and self.tracking:
+            raise ValueError("tracking data cannot follow a clock that jumps")
+        return self
 
     @property
     def reference(self) -> Epoch:

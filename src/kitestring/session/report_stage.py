@@ -27,15 +27,18 @@ from kitestring.plots.orbit import plot_lander, plot_plane_of_sky, plot_rtn_sigm
 from kitestring.plots.recordings import plot_statistics
 from kitestring.plots.residuals import plot_residuals
 from kitestring.plots.tones import plot_phase_cal, plot_tone_phases
+from kitestring.plots.visibilities import plot_spectra
 from kitestring.products.report import Picture, Section, Table, write_report
 from kitestring.session.correlate_stage import (
     LOST,
     correlated_scans,
     is_correlated,
     load_visibilities,
+    product_name,
     reference_output,
     spectra_figure,
     visibility_path,
+    zoom_bands,
 )
 from kitestring.session.file import LanderSection, Session
 from kitestring.session.ledger import Event, Ledger
@@ -145,6 +148,10 @@ def _visibilities(setting: Setting) -> Section:
         mean = mean_visibilities(visibility_path(setting.context, scan.name))
         title = f"Spectra of scan {scan.name}, {scan.source}"
         pictures.append(Picture(title, spectra_figure(setting, mean)))
+        for zoom in zoom_bands(setting.session, scan):
+            mean = mean_visibilities(visibility_path(setting.context, product_name(scan, zoom)))
+            title = f"Zoom band {zoom.name} of scan {scan.name}, {scan.source}"
+            pictures.append(Picture(title, plot_spectra(mean)))
         if other is not None:
             rows += _against(other, load_visibilities(setting.context, scan.name))
     for event in _finished(setting):

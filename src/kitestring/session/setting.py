@@ -276,6 +276,10 @@ class Setting:
             scan.span,
             self.earth,
             clocks=clocks,
+            jumps={
+                self.station_name(c.station): [(jump.at, jump.size) for jump in c.jump]
+                for c in self.session.clock
+            },
             media=self.media,
             frequency=self.frequency,
             inputs=inputs,

@@ -12,15 +12,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from kitestring._toml import read_toml
 from kitestring.errors import ConfigurationError
 from kitestring.model.time import Epoch
-from kitestring.session._toml import read_toml
-from kitestring.session.file import IonosphereSection, Session, TroposphereSection
+from kitestring.session.file import IonosphereSection, JumpSection, Session, TroposphereSection
 from kitestring.session.sections import (
     Positive,
     Section,
     Vector,
-    When,
     WhenTdb,
     epoch_of,
     explain,
@@ -145,17 +144,11 @@ class SignalSection(Section):
     uplink: UplinkSection | None = None
 
 
-class JumpSection(Section):
-    """A clock that jumps."""
+class TrueJumpSection(JumpSection):
+    """A clock that truly jumps."""
 
-    epoch: When
     size: Seconds
     """s."""
-
-    @property
-    def at(self) -> Epoch:
-        """When, UTC."""
-        return epoch_of(self.epoch)
 
 
 class TrueClockSection(Section):
@@ -169,7 +162,7 @@ class TrueClockSection(Section):
     """Allan deviation of white frequency noise at 1 s."""
     flicker: NotNegative = 0.0
     """Allan deviation of flicker frequency noise."""
-    jump: list[JumpSection] = Field(default_factory=list)
+    jump: list[TrueJumpSection] = Field(default_factory=list)
 
 
 class BandpassSection(Section):

@@ -38,6 +38,8 @@ PLANS = {
     16384: (8, 8, 8, 8, 8),
 }
 """Radices of the transform of real samples, by bins."""
+MOST_KEPT = 3
+"""Numbers of bins that a thread keeps memory for."""
 
 
 def serves(work: Work) -> bool:
@@ -145,14 +147,22 @@ class _Scratch:
         return kept
 
 
-_KEPT = threading.local()
+class _Kept(threading.local):
+    """The scratch memory of a thread, by bins: bands of different widths take turns."""
+
+    def __init__(self) -> None:
+        self.by_bins: dict[int, _Scratch] = {}
+
+
+_KEPT = _Kept()
 
 
 def _scratch(bins: int) -> _Scratch:
-    if getattr(_KEPT, "bins", None) != bins:
-        _KEPT.bins, _KEPT.scratch = bins, _Scratch(bins)
-    found: _Scratch = _KEPT.scratch
-    return found
+    if bins not in _KEPT.by_bins:
+        if len(_KEPT.by_bins) >= MOST_KEPT:
+            _KEPT.by_bins.clear()
+        _KEPT.by_bins[bins] = _Scratch(bins)
+    return _KEPT.by_bins[bins]
 
 
 def multiply(

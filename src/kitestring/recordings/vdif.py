@@ -303,6 +303,13 @@ def _frame_offsets(runs: Runs, first: int, slots: int) -> list[tuple[int, NDArra
     a = max(int(np.searchsorted(runs["slot"], first, side="right")) - 1, 0)
     b = int(np.searchsorted(runs["slot"], first + slots, side="left"))
     some = runs[a:b][runs["invalid"][a:b] != 1]
+    if b - a == 1 and len(some):  # one after another, as in a recording without losses
+        (run,) = some.tolist()
+        held = dict(zip(some.dtype.names or (), run, strict=True))
+        ahead = first - held["slot"]
+        if ahead >= 0 and ahead + slots <= held["frames"]:
+            at = held["offset"] + (ahead + np.arange(slots)) * held["stride"]
+            return [(held["file"], at)]
     low = np.maximum(some["slot"], first)
     count = np.maximum(np.minimum(some["slot"] + some["frames"], first + slots) - low, 0)
     run = np.repeat(some, count)

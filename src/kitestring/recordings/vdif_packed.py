@@ -116,5 +116,7 @@ def _split(
 
 def _stretches(there: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the stretches of True, shape (n, 2)."""
+    if there.all():
+        return np.array([[0, len(there)]], dtype=np.int64)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], there, [False]]).astype(np.int8)))
     return edges.reshape(-1, 2)

@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,3 +145,41 @@ def test_processes_that_compile_at_once_do_not_take_each_others_code(tmp_path: P
         written |= {path.name for path in (tmp_path / "cache").rglob("*.nbc")}
     assert found == ["2.0", "3.0"]
     assert len(written) == 2
+
+
+def test_what_was_compiled_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(_jit, "cache_folder", lambda: tmp_path)
+    assert not _jit.is_compiled("correlate")
+    (tmp_path / "correlate_1a2b").mkdir()
+    (tmp_path / "correlate_1a2b" / "_kernels.decode-1.py311.nbi").touch()
+    assert _jit.is_compiled("correlate")
+    assert not _jit.is_compiled("model")
+
+
+def test_threads_that_make_kernels_leave_the_setting_alone() -> None:
+    """numba's folder of caches is one for all: an engine is made in the thread that wants it."""
+    import numba
+
+    before, folders = numba.config.CACHE_DIR, list[str]()
+
+    def make(k: int) -> None:
+        def add(x: float) -> float:
+            return x + k
+
+        made: Any = _jit.kernel()(add)
+        folders.append(made._cache.cache_path)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(20):
+            threads = [threading.Thread(target=make, args=(k,)) for k in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert before == numba.config.CACHE_DIR
+    assert all(path.startswith(str(_jit.cache_folder())) for path in folders)
+    assert len(folders) == 80

@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import Callable
 from functools import cache
@@ -25,6 +26,7 @@ import numba
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).parent
 _KEPT_FOLDERS = 4
+_SETTING = threading.RLock()
 _IMPORTED = re.compile(rb"^from kitestring\.([\w.]+) import", re.MULTILINE)
 
 
@@ -82,6 +84,12 @@ def cache_folder() -> Path | None:
     return folder
 
 
+def is_compiled(package: str) -> bool:
+    """Tell whether kernels of a package, such as ``"correlate"``, were compiled on this machine."""
+    folder = cache_folder()
+    return folder is not None and any(folder.glob(f"{package}_*/*.nbi"))
+
+
 def _remove_old(root: Path) -> None:
     import shutil
 
@@ -119,14 +127,14 @@ def kernel(**options: Any) -> Callable[[_Kernel], _Kernel]:
         folder = cache_folder()
         if folder is None:  # numba's own choice, beside the sources, would miss changed callees
             return cast(_Kernel, numba.njit(**settings)(function))
-        saved = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(folder)
-        try:
+        with _SETTING:  # numba's setting is everyone's, and threads make kernels too
+            saved = numba.config.CACHE_DIR
+            numba.config.CACHE_DIR = str(folder)
             try:
                 return cast(_Kernel, _named_apart(numba.njit(cache=True, **settings)(function)))
             except RuntimeError:  # no folder can be written
                 return cast(_Kernel, numba.njit(**settings)(function))
-        finally:
-            numba.config.CACHE_DIR = saved
+            finally:
+                numba.config.CACHE_DIR = saved
 
     return compile_later

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class KitestringError(Exception):
@@ -29,10 +30,19 @@ class KitestringError(Exception):
         self.next_step = next_step
         super().__init__(message)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python's own would call the class with the message alone, which not all of them take
+        return _bare, (type(self), *self.args), vars(self)
+
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
         then = f" {self.next_step}" if self.next_step else ""
         return f"{where}{self.message}{then}"
+
+
+def _bare(kind: type[KitestringError], *args: object) -> KitestringError:
+    """Return an error that is not filled yet: its attributes follow when it is unpickled."""
+    return kind.__new__(kind, *args)
 
 
 class FormatError(KitestringError):

@@ -11,7 +11,7 @@ import pytest
 from kitestring.correlate import steering
 from kitestring.correlate.compare import rows_of
 from kitestring.correlate.engine import correlate, keep_memory
-from kitestring.correlate.plan import SUMS_BYTES, ChunkSums
+from kitestring.correlate.plan import SUMS_BYTES, ChunkSums, make_plan
 from kitestring.errors import ConfigurationError, RecordingWarning, SpanError
 from kitestring.model.polynomials import DelayModel, PiecewisePolynomial, StationDelay
 from kitestring.model.time import EPOCH_QUANTUM, Epoch
@@ -384,6 +384,67 @@ def test_a_clock_that_jumps_within_a_scan(array_recording, waves, bins):
     coherence = cross / np.sqrt(one.real * two.real)
     assert np.all(np.abs(np.angle(coherence)) < 0.02)  # lines leak, each segment by itself
     assert np.all(np.abs(coherence) > 0.97)
+
+
+def test_chunks_end_where_a_clock_jumps(array_recording):
+    """Else one of them would read all that lies between, forty seconds here."""
+    ch = channel("usb")
+    zero = PiecewisePolynomial(START.shifted(-1.0), 100.0, np.zeros((1, 1)))
+    jumps = {"AA": (1.2345, 40.0), "BB": (2.5, -3.0)}  # the second on a segment's edge
+    model = DelayModel("scan1", "q", {
+        name: StationDelay(
+            zero,
+            PiecewisePolynomial(START.shifted(at - 90.0), 90.0, np.array([[0.0], [size]])),
+        )
+        for name, (at, size) in jumps.items()
+    })  # fmt: skip
+    recordings = [array_recording(n, (ch,), START, np.zeros((1, 8))) for n in jumps]
+    plan = make_plan(
+        recordings, model, bins=125, start=START, stop=START.shifted(4.0), integration=0.4
+    )
+    parts = [part for chunk in plan.chunks for part in chunk.parts]
+    segments = round(4.0 * RATE / 250)
+    assert parts[0].first == 0
+    assert [p.first + p.segments for p in parts] == [*(p.first for p in parts[1:]), segments]
+    assert max(p.integration for p in parts) == 9
+    for chunk in plan.chunks:
+        for s in (0, 1):
+            first = steering.steer(plan, s, chunk).first
+            assert np.ptp(first) == 250 * (chunk.segments - 1)
+    # nothing is cut where nothing jumps
+    still = DelayModel("scan1", "q", {n: StationDelay(zero, zero) for n in jumps})
+    whole = make_plan(
+        recordings, still, bins=125, start=START, stop=START.shifted(4.0), integration=0.4
+    )
+    assert len(whole.chunks) < len(plan.chunks)
+
+
+def test_a_zoom_band_tells_of_its_own_stations_alone(array_recording, make_model):
+    """Not of the many channels that have nothing to do with it."""
+
+    def station(name, *skies):
+        channels = tuple(channel("usb", sky, f"CH{k}") for k, sky in enumerate(skies))
+        samples = np.vstack([noise(c, 4000, k) for k, c in enumerate(channels)])
+        return array_recording(name, channels, START, samples)
+
+    recordings = [
+        station("AA", 8.4e9, 8.5e9), station("BB", 8.4e9, 8.6e9), station("CC", 8.4015e9, 8.7e9),
+    ]  # fmt: skip
+    model = make_model({n: [0.0] for n in ("AA", "BB", "CC")}, START, 1.0)
+    grid = {"bins": 16, "start": START, "stop": START.shifted(4e-4), "integration": 1.0}
+    with pytest.warns(RecordingWarning) as told:
+        vis = correlate(recordings, model, zoom=[(8.401e9, 8.402e9)], **grid)
+    (warning,) = told
+    assert str(warning.message).endswith(
+        "for 1 channels: CC zoom at 8401.500000 MHz (no channel contains it)."
+    )
+    assert np.isnan(vis.channels[0].data[0, vis.baselines.index(("AA", "CC"))]).all()
+    twice = array_recording(
+        "DD", (channel("usb", name="CH0"), channel("usb", name="CH1")), START,
+        np.vstack([noise(channel("usb"), 4000, k) for k in (1, 2)]),
+    )  # fmt: skip
+    with pytest.raises(ConfigurationError, match="two channels, CH0 and CH1"):
+        correlate([twice], make_model({"DD": [0.0]}, START, 1.0), zoom=[(8.401e9, 8.402e9)], **grid)
 
 
 def test_the_same_recording_twice_has_no_delay(array_recording, make_model):

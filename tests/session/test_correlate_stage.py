@@ -19,6 +19,7 @@ from kitestring.errors import (
     RecordingWarning,
     SpanError,
 )
+from kitestring.session import correlate_stage
 from kitestring.session.file import read_session
 from kitestring.session.ledger import Ledger
 from kitestring.session.run import Context, run_session, session_status
@@ -334,13 +335,6 @@ width = 8e3
 bins = 16
 integration = 1.0
 
-[[correlate.zoom]]
-name = "elsewhere"
-frequency = 8400.02e6
-width = 8e3
-bins = 16
-source = "OJ287"
-
 [setup]
 default = [{{ name = "CH0", sky_frequency = 8400e6, sample_rate = 128e3 }}]
 
@@ -422,3 +416,32 @@ def test_zoom_bands_lie_beside_the_whole_ones(jumped):
     assert cross / np.sqrt(one * two) == pytest.approx(0.2, abs=0.03)  # 2.5 Jy of 12.5
     (whole,) = read_visibilities(folder / "No0001.zarr").channels
     assert whole.data.shape == (12, 3, 32, 1)
+
+
+def test_zoom_bands_that_cannot_be_are_refused(jumped, tmp_path):
+    text = (jumped / "session.toml").read_text(encoding="utf-8")
+
+    def refused(old, new, match):
+        assert old in text
+        (tmp_path / "session.toml").write_text(text.replace(old, new, 1), encoding="utf-8")
+        with pytest.raises(ConfigurationError, match=match):
+            read_session(tmp_path)
+
+    refused('name = "line"', 'name = "line"\nsource = "OJ287"', "of which no scan is correlated")
+    scan = text[text.index("[[scan]]") :]
+    scan = scan[: scan.index("[[", 2)]
+    refused(scan, scan + scan.replace("No0001", "No0001.line"), "called like scan No0001.line")
+    zoom = text[text.index("[[correlate.zoom]]") :]
+    zoom = zoom[: zoom.index("\n\n") + 2]
+    refused(zoom, zoom + zoom, "the same name")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_first_use_on_a_machine_tells_that_it_compiles(jumped, monkeypatch, there):
+    monkeypatch.setattr(correlate_stage, "is_compiled", lambda package: there)
+    texts = []
+    run_session(
+        jumped, only=["correlate"], threads=1, again=True,
+        progress=lambda text, _: texts.append(text),
+    )  # fmt: skip
+    assert any("kernels are compiled" in text for text in texts) is not there

@@ -201,7 +201,7 @@ def match_channels(
     bands = [_band(recordings, group, baselines, products) for group in groups]
     return Matching(
         tuple(band for band in bands if len(band.pairs)),
-        _unmatched(recordings, bands, baselines),
+        _unmatched(recordings, bands, baselines, zoom),
     )
 
 
@@ -281,6 +281,8 @@ def _containing(recordings: Sequence[Recording], edges: tuple[float, float]) -> 
             item = Input(station, index)
             rank = (high - low, abs((low + high) / 2 - middle), index)
             slot = _slot(recordings, item)
+            if slot in best and rank[:2] == best[slot][0][:2]:
+                _check_single(recordings, [best[slot][1], item])
             if slot not in best or rank < best[slot][0]:
                 best[slot] = rank, item
     return sorted((item for _, item in best.values()), key=lambda i: (i.station, i.channel))
@@ -362,10 +364,23 @@ def _band(
 
 
 def _unmatched(
-    recordings: Sequence[Recording], bands: Sequence[Band], baselines: Sequence[tuple[str, str]]
+    recordings: Sequence[Recording],
+    bands: Sequence[Band],
+    baselines: Sequence[tuple[str, str]],
+    zoom: Sequence[tuple[float, float]],
 ) -> tuple[str, ...]:
-    """Describe the channels that are in no cross product, in the order of their stations."""
+    """Describe the channels that are in no cross product, in the order of their stations.
+
+    Of zoom bands the stations that have no channel which contains them.
+    """
     crossed = {s for one, two in baselines if one != two for s in (one, two)}
+    if len(zoom):
+        return tuple(
+            f"{recording.station} {band.name} (no channel contains it)"
+            for band in bands
+            for s, recording in enumerate(recordings)
+            if recording.station in crossed and all(i.station != s for i in band.inputs)
+        )
     used = {
         band.inputs[k]
         for band in bands

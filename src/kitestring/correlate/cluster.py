@@ -1,27 +1,34 @@
 """The same chunks on a Dask cluster: the same bytes out, whichever worker computes which.
 
 Needs the extra ``cluster`` (``distributed``). Every worker opens the recordings itself,
-at the paths that they have here: workers on other machines need the same folders. What a
-worker that dies was doing, and what it had finished and not handed over, another does
-again.
+at the whole paths that they have here: workers on other machines need the same folders. What
+a worker that dies was doing, and what it had finished and not handed over, another does
+again. Where none is left, or the scheduler is gone, an error says so after a while.
 """
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import socket
+import time
 import warnings
 from collections import deque
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import CancelledError
+from concurrent.futures import wait as wait_for
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 from uuid import uuid4
 
 from kitestring import __version__
 from kitestring._threads import default_threads
+from kitestring.correlate._told import Told, gathered
 from kitestring.correlate.engine import correlate_chunk
 from kitestring.correlate.journal import processor_kind
 from kitestring.correlate.plan import Chunk, ChunkSums, Engine, Plan
@@ -35,7 +42,9 @@ from kitestring.errors import (
 LOCAL = "local"
 """The address that stands for a cluster which is started here."""
 WAIT = 30.0
-"""Seconds to wait for a scheduler and a first worker."""
+"""Seconds to wait for a scheduler, for a first worker, and for another where none is left."""
+POLL = 1.0
+"""Seconds between looks at whether a worker is left, while a chunk is waited for."""
 
 
 class Cluster:
@@ -51,7 +60,7 @@ class Cluster:
     engine : Engine, optional
         What computes a chunk; `correlate_chunk` unless given.
     wait : float
-        How long a scheduler and a first worker are waited for, s.
+        How long a scheduler, a first worker, and another where none is left are waited for, s.
 
     Attributes
     ----------
@@ -70,7 +79,8 @@ class Cluster:
     Warns
     -----
     KitestringWarning
-        Where workers have different kinds of processors: last bits depend on them.
+        Where workers have different kinds of processors: last bits depend on them; where no
+        worker is left; and whatever workers warn of, once.
 
     Examples
     --------
@@ -135,7 +145,8 @@ class Cluster:
                     next_step="Start `dask scheduler`, and on each machine `dask worker ADDRESS`; "
                     f'or take "{LOCAL}".',
                 ) from fault
-            self._meet()
+            with self._reached():
+                self._meet()
             self._open = opened.pop_all()
         return self
 
@@ -155,40 +166,120 @@ class Cluster:
         ------
         KitestringError
             What a worker raises, and where one chunk ends several workers.
+        ConfigurationError
+            Where no worker is left for as long as `wait`, or the scheduler is gone.
+
+        Warns
+        -----
+        KitestringWarning
+            What workers warn of, once for each text; and where no worker is left.
         """
         client, run = self.client, uuid4().hex
         # chunks go one by one. The rest of the plan goes to each worker once, as bytes: the
         # scheduler, which may lack the recordings, does not open them
-        packed = Packed(run, pickle.dumps(replace(plan, chunks=())))
-        sent = client.submit(_same, packed, key=f"plan-{run}")
+        packed = Packed(run, _packed(replace(plan, chunks=())))
         waiting: deque[Any] = deque()
+        told: set[Told] = set()
+        with self._reached():
+            sent = client.submit(_same, packed, key=f"plan-{run}")
         try:
             for k, chunk in enumerate(chunks):
                 key = f"chunk-{run}-{k}"
-                waiting.append(
-                    client.submit(_compute, self._engine, sent, chunk, __version__, key=key)
-                )
-                if len(waiting) > 2 * sum(client.nthreads().values()) + 1:
-                    yield self._fetch(waiting)
+                with self._reached():
+                    waiting.append(
+                        client.submit(_compute, self._engine, sent, chunk, __version__, key=key)
+                    )
+                    full = len(waiting) > 2 * self._threads() + 1
+                if full:
+                    yield self._fetch(waiting, told)
             while waiting:
-                yield self._fetch(waiting)
+                yield self._fetch(waiting, told)
         finally:  # an error or an interrupt leaves nothing at work
             with suppress(Exception):
                 client.cancel([*waiting, sent], force=True)
 
-    def _fetch(self, waiting: deque[Any]) -> ChunkSums:
+    def _fetch(self, waiting: deque[Any], told: set[Told]) -> ChunkSums:
+        """Wait for the oldest chunk; give the warnings of its worker that are not in `told`."""
         from distributed import KilledWorker
 
+        future = waiting.popleft()
         try:
-            kind, sums = waiting.popleft().result()
+            with self._reached(future):
+                done: Computed = self._result(future)
         except KilledWorker as fault:
             raise KitestringError(
                 f"one chunk has ended several workers ({fault}).",
                 next_step="See their logs: they may need more memory, or fewer threads each.",
             ) from fault
-        self._note({kind})
-        found: ChunkSums = sums
-        return found
+        self._note({done.processor})
+        for one in done.told:
+            if one not in told:
+                told.add(one)
+                warnings.warn(one.text, one.kind, stacklevel=3)
+        return done.sums
+
+    def _result(self, future: Any) -> Any:
+        """Wait for a result, as long as there are workers."""
+
+        async def bring() -> Any:
+            return await future.result()
+
+        # begun once and looked at: to ask anew after each wait would begin a long transfer anew
+        job = asyncio.run_coroutine_threadsafe(bring(), self.client.loop.asyncio_loop)
+        left: float | None = None  # when there was none first
+        try:
+            while not wait_for([job], min(POLL, self._wait)).done:
+                if self._threads():
+                    left = None
+                    continue
+                if left is None:
+                    left = time.monotonic()
+                    warnings.warn(
+                        f"no worker is left at {self.address}; another is waited for, "
+                        f"{self._wait:g} s.",
+                        KitestringWarning,
+                        stacklevel=4,
+                    )
+                if time.monotonic() - left >= self._wait:
+                    raise ConfigurationError(
+                        f"no worker is left at {self.address}.",
+                        next_step=f"{self._remedy('worker')} {_GO_ON}",
+                    )
+            return job.result()
+        finally:
+            job.cancel()
+
+    def _threads(self) -> int:
+        """Return the number of threads of all workers that the scheduler knows."""
+        return sum(self.client.nthreads(callback_timeout=self._wait).values())
+
+    @contextmanager
+    def _reached(self, future: Any = None) -> Iterator[None]:
+        """Tell of a scheduler that is gone; what the task of `future` raised is no sign of it."""
+        try:
+            yield
+        except KitestringError:
+            raise
+        except Exception as fault:
+            if future is not None and future.status == "error":
+                raise
+            # Dask's own are of these; once it has closed its client, it raises others, too
+            if not isinstance(fault, OSError | CancelledError) and self.client.status == "running":
+                raise
+            why = getattr(fault, "reason", None) or str(fault).partition("\n")[0]
+            raise ConfigurationError(
+                f"the scheduler at {self.address} is gone, or has dropped the work ({why}).",
+                next_step=f"{self._remedy('scheduler')} {_GO_ON}",
+            ) from fault
+
+    def _remedy(self, lacking: str) -> str:
+        """Return what to start where a worker, or a scheduler and its workers, lack."""
+        if self.address == LOCAL:
+            return "Correlate again: that starts another cluster here."
+        worker = f"`dask worker {self.address}`"
+        if lacking == "worker":
+            return f"Start {worker}."
+        return f"Start `dask scheduler` again and, where they have ended, workers ({worker})."
 
     def _meet(self) -> None:
         """See what the workers are; some may come later."""
@@ -242,6 +333,24 @@ def _check_version(theirs: str, ours: str, host: str) -> None:
         )
 
 
+_GO_ON = "The same correlation then goes on from what is written."
+
+
+class _WholePaths(pickle.Pickler):
+    """Pickles relative paths as absolute ones: a worker has another working folder."""
+
+    def reducer_override(self, given: object) -> Any:
+        if isinstance(given, Path) and not given.is_absolute():
+            return given.absolute().__reduce__()
+        return NotImplemented
+
+
+def _packed(plan: Plan) -> bytes:
+    into = BytesIO()
+    _WholePaths(into).dump(plan)
+    return into.getvalue()
+
+
 class Packed(NamedTuple):
     """A plan as bytes, and the run that it is of: files may change from run to run."""
 
@@ -270,7 +379,17 @@ def _opened(packed: Packed) -> Plan:
     return plan
 
 
-def _compute(engine: Engine, packed: Packed, chunk: Chunk, version: str) -> tuple[str, ChunkSums]:
-    """Compute a chunk on a worker; tell the kind of its processor, too."""
+class Computed(NamedTuple):
+    """What a worker hands over of a chunk: its kind of processor, sums, and warnings."""
+
+    processor: str
+    sums: ChunkSums
+    told: tuple[Told, ...]
+
+
+def _compute(engine: Engine, packed: Packed, chunk: Chunk, version: str) -> Computed:
+    """Compute a chunk on a worker."""
     _check_version(__version__, version, socket.gethostname())
-    return processor_kind(), engine(_opened(packed), chunk)
+    with gathered() as told:
+        sums = engine(_opened(packed), chunk)
+    return Computed(processor_kind(), sums, tuple(dict.fromkeys(told)))

@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +93,11 @@ def sync_folder(folder: Path) -> None:
 
 @cache
 def processor_kind() -> str:
-    """Return the kind of processor: its last bits of a sum are not those of another."""
+    """Return the kind of processor and what computes on it: another has other last bits."""
     from llvmlite import binding
 
-    return f"{platform.machine()} {binding.get_host_cpu_name()}, {HOST_LANES} lanes"
+    versions = ", ".join(f"{name} {version(name)}" for name in ("numba", "numpy", "scipy"))
+    return f"{platform.machine()} {binding.get_host_cpu_name()}, {HOST_LANES} lanes, {versions}"
 
 
 def inputs_digest(plan: Plan, stamp: str = "", more: object = None) -> str:

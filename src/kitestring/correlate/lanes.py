@@ -155,6 +155,7 @@ class _Kept(threading.local):
 
 
 _KEPT = _Kept()
+_MAKING = threading.Lock()  # else each thread makes, and compiles, an engine of its own
 
 
 def _scratch(bins: int) -> _Scratch:
@@ -259,7 +260,9 @@ def _multiply_two(
     out = np.empty((len(works), len(parts), len(pairs), bins), dtype=np.complex128)
     # of each pair: its power, the cross product or its conjugate; see `give_pair`
     wanted = [int(i) if i == j else 2 + int(i > j) for i, j in pairs]
-    pair_engine(kinds[0], kinds[1], PLANS[bins][-1] // 2)(
+    with _MAKING:
+        engine = pair_engine(kinds[0], kinds[1], PLANS[bins][-1] // 2)
+    engine(
         *_laid_out(works),
         parts,
         *(twiddle_table(plan) for plan, _ in kinds),
@@ -292,7 +295,9 @@ def _multiply_many(
     count = len(ordered) + 1
     size = bins // LANES * count * ELEMENT
     out = np.empty((len(works), len(parts), len(pairs), bins), dtype=np.complex128)
-    tile_engine(both[0], both[-1], PLANS[bins][-1] // 2, block)(
+    with _MAKING:
+        engine = tile_engine(both[0], both[-1], PLANS[bins][-1] // 2, block)
+    engine(
         *_laid_out(works),
         parts,
         *(twiddle_table(plan) for plan, _ in (both[0], both[-1])),

@@ -55,8 +55,10 @@ class StationLoss:
             ends.append("its clock jumps" if self.jumps == 1 else f"{self.jumps} clock jumps")
         if not ends and not self.lost > self.outside + _FEW:
             return ""
-        share = "all" if self.lost >= 1.0 else f"{100 * self.lost:.2g} % of"
-        return f"{self.station}: {', '.join([*ends, f'{share} samples'])}"
+        if np.isfinite(self.lost):
+            share = "all" if self.lost >= 1.0 else f"{100 * self.lost:.2g} % of"
+            ends.append(f"{share} samples")
+        return f"{self.station}: {', '.join(ends)}"
 
 
 @dataclass(frozen=True)

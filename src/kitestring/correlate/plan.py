@@ -8,6 +8,7 @@ stream) take the same chunks and return the same sums.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from kitestring.correlate.channels import Band, Matching, Products, match_channels
 from kitestring.correlate.quantisation import COUNTED_BITS, check_quantisation
-from kitestring.correlate.steering import Placement, place
+from kitestring.correlate.steering import Placement, jumps_of, place
 from kitestring.correlate.types import Quantisation
 from kitestring.errors import ConfigurationError
 from kitestring.model.polynomials import DelayModel
@@ -312,4 +313,37 @@ def _chunks(plan: Plan, total: int, each: float) -> tuple[Chunk, ...]:
             chunks.append(Chunk((Part(integration, first, min(piece, high - first)),)))
     if waiting:
         chunks.append(Chunk(tuple(waiting)))
-    return tuple(chunks)
+    return _cut(chunks, _jump_segments(plan, total))
+
+
+def _jump_segments(plan: Plan, total: int) -> list[int]:
+    """Return where chunks have to end: before and after each segment that a clock jumps in.
+
+    On both sides of it a station's samples may lie far apart, and a chunk reads all between.
+    """
+    edges = set[int]()
+    for placed in plan.placements:
+        begin = placed.within
+        for at in jumps_of(placed, begin, begin + total * plan.segment).tolist():
+            segment = math.floor((at - begin) / plan.segment + 1e-6)
+            edges |= {segment, segment + 1}
+    return sorted(edges)
+
+
+def _cut(chunks: Sequence[Chunk], edges: Sequence[int]) -> tuple[Chunk, ...]:
+    """Cut chunks at segments, counted from `Plan.start`."""
+    if not edges:
+        return tuple(chunks)
+    found, inner = [], np.array(edges)
+    for chunk in chunks:
+        piece = list[Part]()
+        for part in chunk.parts:
+            stop = part.first + part.segments
+            within = inner[(inner > part.first) & (inner < stop)].tolist()
+            for low, high in pairwise([part.first, *within, stop]):
+                if piece and low in edges:
+                    found.append(Chunk(tuple(piece)))
+                    piece = []
+                piece.append(Part(part.integration, low, high - low))
+        found.append(Chunk(tuple(piece)))
+    return tuple(found)

@@ -111,14 +111,15 @@ def linear_clock(
     offset, rate : float
         Reading minus UTC, s, and what it grows by in a second.
     jumps : sequence of (Epoch, float)
-        When the reading jumps, UTC, and by how much, s. `offset` holds at the reference:
-        what jumps before and after it change is taken from there.
+        When the reading jumps, UTC, and by how much, s. `offset` holds at the reference,
+        just before a jump that is then: what jumps before and after it change is taken from
+        there.
 
     Raises
     ------
     ConfigurationError
-        Where the jumps in the span do not lie whole milliseconds apart, or too many pieces
-        would have to lie between them.
+        Where the jumps in the span do not lie whole milliseconds apart (within 1 us), or too
+        many pieces would have to lie between them.
     """
     length = float(stop.since(start))
     at = np.array([float(epoch.since(start)) for epoch, _ in jumps])
@@ -203,6 +204,10 @@ def make_delay_model(
         delay = fit_polynomial(start, _INTERVAL, values.reshape(offsets.shape))
         reference, offset, rate = (clocks or {}).get(station.name, (start, 0.0, 0.0))
         jumping = (jumps or {}).get(station.name, ())
-        clock = linear_clock(start, stop, reference, offset, rate, jumping)
+        try:
+            clock = linear_clock(start, stop, reference, offset, rate, jumping)
+        except ConfigurationError as problem:
+            problem.message = f"scan {scan}, {station.name}: {problem.message}"
+            raise
         parts[station.name] = StationDelay(delay, clock)
     return DelayModel(scan, source, parts, dict(inputs or {}))

@@ -22,6 +22,10 @@ _HIGH = 2.3  # inches: autocorrelations, and each baseline
 _REFERENCE: dict[str, Any] = {"marker": ".", "ls": "", "ms": 1.5, "color": "k", "zorder": 3.0}
 
 
+MOST_BASELINES = 28
+"""Baselines of 8 stations: more make a picture that nobody can open."""
+
+
 @dataclass(frozen=True)
 class _Curve:
     """One baseline and product: a spectrum for each channel that has it."""
@@ -36,7 +40,8 @@ def plot_spectra(vis: Visibilities, reference: Mapping[RowKey, Spectrum] | None 
     From above: the autocorrelations of all stations; then for each baseline amplitude
     and phase, over the root of the two stations' power in each bin, and beside them the
     amplitude against lag, summed without regard to phase over channels. Channels
-    stand side by side in order of sky frequency, gaps between them left out.
+    stand side by side in order of sky frequency, gaps between them left out. Of more than
+    `MOST_BASELINES` baselines the first are drawn, and the title says so.
 
     Parameters
     ----------
@@ -50,7 +55,8 @@ def plot_spectra(vis: Visibilities, reference: Mapping[RowKey, Spectrum] | None 
     """
     ours = {(c, *key): row for c, key, row in _rows(vis)}
     theirs = _scaled(vis, ours, reference or {})
-    baselines = [(a, b) for a, b in vis.baselines if a != b]
+    every = [(a, b) for a, b in vis.baselines if a != b]
+    baselines = every[:MOST_BASELINES]
     figure = Figure(figsize=(11.0, 0.7 + _HIGH + _HIGH * len(baselines)), layout="constrained")
     grid = figure.add_gridspec(
         2 + 2 * len(baselines), 2, width_ratios=(3, 1), hspace=0.02, wspace=0.02
@@ -70,6 +76,7 @@ def plot_spectra(vis: Visibilities, reference: Mapping[RowKey, Spectrum] | None 
     figure.suptitle(
         f"{vis.source}, scan {vis.scan}: mean of {seconds:.4g} s"
         + (", black: an independent correlator" if reference else "")
+        + (f" (of {len(every)} baselines {len(baselines)})" if baselines != every else "")
     )
     return figure
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -169,12 +170,12 @@ class VdifRecording:
         spans = self.index.spans
         return self.index.counts if spans is None else spans.counts()
 
-    @property
+    @cached_property
     def start(self) -> Epoch:
         """Clock reading of sample 0, UTC."""
         return self.index.slot_epoch(self.index.first_slot)
 
-    @property
+    @cached_property
     def stop(self) -> Epoch:
         """Clock reading after the last sample, UTC."""
         return self.index.slot_epoch(self.index.stop_slot)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from kitestring._jit import is_compiled
 from kitestring.correlate.cluster import Cluster
 from kitestring.correlate.engine import Threads, Workers
 from kitestring.correlate.losses import losses
@@ -110,6 +111,8 @@ def correlate_scans(context: Context) -> Outcome:
     pace = _Pace(context.progress, sum(scan.duration for scan, _ in products))
     summary: dict[str, object] = {"scans": len(scans), "bins": context.session.correlate.bins}
     told, seconds = {}, 0.0
+    if not is_compiled("correlate"):
+        context.progress("correlate: kernels are compiled for this machine, once", 0.0)
     with _workers(context) as workers:
         for scan, zoom in products:
             name = product_name(scan, zoom)
@@ -122,9 +125,12 @@ def correlate_scans(context: Context) -> Outcome:
                 raise
             seconds += stored.seconds
             mean = mean_visibilities(stored.path)
-            lost = losses(plan, mean, stations).told() if zoom is None else ""
+            if zoom is None:
+                lost = losses(plan, mean, stations).told()
+            else:  # the rest is told of the scan
+                lost = "; ".join(plan.matching.unmatched)
             if lost:
-                told[f"{LOST}{scan.name}"] = lost
+                told[f"{LOST}{name}"] = lost
             figure = spectra_figure(setting, mean) if zoom is None else plot_spectra(mean)
             figure.savefig(context.path(picture_name(name)), dpi=120)
     if seconds:
@@ -187,7 +193,7 @@ def _store(
         stamp=repr(stamps),
         again=context.again,
         workers=workers,
-        progress=lambda done, total: pace.tell(scan, done, total),
+        progress=lambda done, total: pace.tell(scan, name, done, total),
     )
     pace.finish(scan)
     return found
@@ -210,21 +216,21 @@ class _Pace:
         self._progress, self._total = progress, total
         self._before = self._kept = 0.0  # s of finished scans; s that were there already
         self._begun = time.perf_counter()
-        self._scan = ""
+        self._product = ""
 
     @property
     def elapsed(self) -> float:
         """Seconds since the beginning."""
         return time.perf_counter() - self._begun
 
-    def tell(self, scan: ScanSection, done: float, total: float) -> None:
-        """Tell that `done` of `total` seconds of a scan are correlated."""
-        if scan.name != self._scan:  # a store's first word is what it had
-            self._scan = scan.name
+    def tell(self, scan: ScanSection, product: str, done: float, total: float) -> None:
+        """Tell that `done` of `total` seconds of a scan's product are correlated."""
+        if product != self._product:  # a store's first word is what it had
+            self._product = product
             self._kept += done
         reached = self._before + scan.duration * done / total
         rate = (self._before + done - self._kept) / self.elapsed
-        text = f"correlate {scan.name}"
+        text = f"correlate {product}"
         if rate > 0:
             left = max(0, round((self._total - reached) / rate))
             text += f" {rate:.3g} s/s, {left // 3600}:{left // 60 % 60:02}:{left % 60:02} left"

@@ -436,12 +436,32 @@ class Session(Section):
         clocks = [c.station.casefold() for c in self.clock]
         if len(set(clocks)) != len(clocks):
             raise ValueError("two [[clock]] are of the same station")
+        self._check_zoom()
         for recording in self.recording:
             if recording.scan not in scans:
                 raise ValueError(f"a recording is of scan {recording.scan!r}, which is not listed")
             if recording.setup not in self.setup:
                 raise ValueError(f"a recording has setup {recording.setup!r}, which is not listed")
         return self
+
+    def _check_zoom(self) -> None:
+        target = self.target.name if self.target else None
+        chosen = [s for s in self.scan if self.correlate.spacecraft or s.source != target]
+        for zoom in self.correlate.zoom:
+            if zoom.source is not None and all(s.source != zoom.source for s in chosen):
+                more = " (scans of the target are, with spacecraft = true)"
+                raise ValueError(
+                    f"zoom band {zoom.name!r} is of source {zoom.source!r}, of which no scan is "
+                    f"correlated{more if zoom.source == target else ''}"
+                )
+        names = {s.name for s in self.scan}
+        for scan in chosen:
+            for zoom in self.correlate.zoom:
+                if f"{scan.name}.{zoom.name}" in names:
+                    raise ValueError(
+                        f"zoom band {zoom.name!r} of scan {scan.name!r} would be called like "
+                        f"scan {scan.name}.{zoom.name}"
+                    )
 
 
 def read_session(path: str | Path) -> Session:

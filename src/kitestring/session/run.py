@@ -136,8 +136,11 @@ def _digests(context: Context, stages: Sequence[Stage]) -> dict[str, str]:
 
 
 def _folder(given: str | Path) -> Path:
-    """Return a session's directory, also where its file is named."""
-    path = Path(given)
+    """Return a session's whole directory, also where its file is named.
+
+    It outlives the working folder: workers of a cluster have another.
+    """
+    path = Path(given).absolute()
     return path.parent if path.is_file() else path
 
 

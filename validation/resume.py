@@ -34,7 +34,7 @@ from kitestring.correlate.plan import Plan
 from kitestring.errors import RecordingWarning
 
 STATIONS = ("TIANMA65", "URUMQI", "MIYUN50")
-SECONDS, BINS, INTEGRATION = 2.0, 256, 0.05
+SECONDS, BINS, INTEGRATION = 6.0, 256, 0.05
 MOST_RUNS = 10  # processes for each kill: more would mean that moments never come
 
 _FORK = multiprocessing.get_context("fork")  # what is loaded and compiled need not be again

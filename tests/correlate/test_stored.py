@@ -86,6 +86,23 @@ def whole(monkeypatch, tmp_path):
     return contents(tmp_path / "whole.zarr")
 
 
+class Silent(Noise):
+    """A recording of which nothing is valid."""
+
+    def read(self, first, count, channels=None):
+        block = super().read(first, count, channels)
+        return Block(first, 0.0 * block.samples, np.zeros(block.valid.shape, bool))
+
+
+def test_a_block_without_any_valid_sample_is_written_too(tmp_path):
+    """Its weights are what arrays hold at first: chunks of that are not to be left out."""
+    plan = make_plan([Silent("AA"), Silent("BB")], model(), **GRID)
+    stored = correlate_to_store(plan, tmp_path / "out.zarr")
+    assert stored.integrations == INTEGRATIONS
+    found = read_visibilities(stored.path)
+    assert all(np.all(channel.weight == 0.0) for channel in found.channels)
+
+
 def test_a_store_holds_what_correlate_returns(monkeypatch, tmp_path):
     found = plan(monkeypatch)
     assert len(found.chunks) == INTEGRATIONS // 2

@@ -143,12 +143,10 @@ def fill_block(path: Path, vis: Visibilities, first: int) -> None:
             "QUANTISATION_EFFICIENCY": np.broadcast_to(channel.efficiency, channel.weight.shape),
         }
         for name, part in values.items():
-            # a chunk that holds nothing new is written too: one that lacks is damage
-            array = zarr.open_array(
-                str(path / node_name(vis, index) / name),
-                mode="r+",
-                config={"write_empty_chunks": True},
-            )
+            # a chunk that holds nothing new is written too: one that lacks is damage (the
+            # argument `config` of open_array does not reach an array that exists)
+            with zarr.config.set({"array.write_empty_chunks": True}):
+                array = zarr.open_array(str(path / node_name(vis, index) / name), mode="r+")
             array[first : first + len(part)] = part
 
 
